@@ -1,0 +1,1 @@
+"""mmdoctor's own rules, one file a rule, found through the entry point group `mmdoctor.checks`."""

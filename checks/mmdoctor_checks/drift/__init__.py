@@ -1,0 +1,1 @@
+"""Drift between model, tokenizer, processor and template."""

@@ -1,0 +1,1 @@
+"""The bundled reference model on this machine."""

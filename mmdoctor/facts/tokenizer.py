@@ -1,0 +1,136 @@
+"""Tokenizer, processor and chat template: everything that turns a request into tensors."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from mmdoctor.facts.documents import JsonDocument
+from mmdoctor.location import Location, Reading
+
+T = TypeVar("T")
+
+
+class AddedToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A token outside the trained vocabulary."""
+
+    id: int
+    content: str
+    special: bool
+    at: Location
+
+
+class Tokenizer(msgspec.Struct, frozen=True, kw_only=True):
+    """The tokenizer as its files state it."""
+
+    file: str
+    """The file that the ids come from: tokenizer.json, tokenizer.model, vocab.json, vocab.txt, tekken.json ..."""
+    kind: str
+    """`BPE`, `WordPiece`, `Unigram`, `WordLevel`, `sentencepiece`, `tiktoken`."""
+    vocabulary: Mapping[str, int]
+    """Content to id, trained vocabulary without the added tokens."""
+    added: tuple[AddedToken, ...] = ()
+    """Added tokens from all files, each id once."""
+    max_id: Reading[int]
+    """Largest id that the tokenizer can emit."""
+    max_token: str
+    """Content of that token."""
+    tokenizer_class: Reading[str] | None = None
+    model_max_length: Reading[int | float] | None = None
+    named: Mapping[str, Reading[str]] = {}
+    """Named special tokens: `pad_token` -> content, `eos_token` -> content, `image_token` -> content ..."""
+    complete: bool = True
+    """False where only some of the ids are known (a vocabulary in a format that is not read)."""
+
+    def id_of(self, content: str) -> int | None:
+        """The id of a token, added tokens first; None where there is none."""
+        for token in self.added:
+            if token.content == content:
+                return token.id
+        return self.vocabulary.get(content)
+
+    def content_of(self, id: int) -> str | None:  # noqa: A002 - the field's own word
+        """The token with that id, or None."""
+        for token in self.added:
+            if token.id == id:
+                return token.content
+        return next((c for c, i in self.vocabulary.items() if i == id), None)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """An object in a JSON file whose keys are settings: the file itself or a section of it."""
+
+    document: JsonDocument
+    pointer: str = ""
+
+    def read(self, key: str, *kinds: type[T]) -> Reading[T] | None:
+        """The setting if it is of one of the types, else None."""
+        return self.document.read(f"{self.pointer}/{key}", *kinds)
+
+    def at(self, key: str = "") -> Location:
+        """The place of a setting."""
+        return self.document.at(f"{self.pointer}/{key}" if key else self.pointer)
+
+    def get(self, key: str) -> Any:
+        """The plain value, None where absent or null."""
+        return self.document.get(f"{self.pointer}/{key}")
+
+    def __contains__(self, key: str) -> bool:
+        section = self.document.get(self.pointer) if self.pointer else self.document.value
+        return isinstance(section, dict) and key in section
+
+
+class ImageProcessor(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the image processor, wherever they stand (preprocessor_config.json, or nested in processor_config.json)."""
+
+    settings: Settings
+    type: Reading[str] | None = None
+    """`image_processor_type`, or the legacy `feature_extractor_type`."""
+    patch_size: Reading[int] | None = None
+    merge_size: Reading[int] | None = None
+    temporal_patch_size: Reading[int] | None = None
+    size: Mapping[str, int] = {}
+    """`size` with its own keys: height, width, shortest_edge, longest_edge, max_pixels ...; an int or a list is spelled out."""
+    crop_size: Mapping[str, int] = {}
+
+
+class AudioProcessor(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the audio feature extractor."""
+
+    settings: Settings
+    type: Reading[str] | None = None
+    feature_size: Reading[int] | None = None
+    """Mel bins."""
+    sampling_rate: Reading[int] | None = None
+    """Hertz."""
+
+
+class Processor(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the processor that joins tokenizer and image processor (processor_config.json)."""
+
+    settings: Settings
+    processor_class: Reading[str] | None = None
+
+
+class ProcessorFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Which processor, tokenizer and template files there are."""
+
+    present: tuple[str, ...]
+    nested_image_processor: bool = False
+    """processor_config.json carries the image processor (transformers 5)."""
+    nested_feature_extractor: bool = False
+
+
+class ChatTemplate(msgspec.Struct, frozen=True, kw_only=True):
+    """One copy of a chat template."""
+
+    at: Location
+    text: str
+    name: str = "default"
+    """Name within a set of templates, such as `default` or `tool_use`."""
+
+
+class ChatTemplates(msgspec.Struct, frozen=True, kw_only=True):
+    """Every copy found, in the order in which transformers prefers them; empty when there is none."""
+
+    copies: tuple[ChatTemplate, ...] = ()

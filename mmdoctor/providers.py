@@ -1,0 +1,64 @@
+"""Which function makes which fact. Modules are imported when the first check asks for their fact."""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from mmdoctor.facts.checkpoint import Checkpoint, Checksums, CompleteCheckpoint
+from mmdoctor.facts.documents import Documents
+from mmdoctor.facts.machine import Machine
+from mmdoctor.facts.model import AudioModel, ModelConfig, MultimodalModel, SpecialTokenIds, TextModel, VisionModel
+from mmdoctor.facts.parts import AttentionBlocks, Embeddings, LayerStacks, Parts
+from mmdoctor.facts.quantisation import Adapter, PackedModules, QuantisationConfig
+from mmdoctor.facts.reference import SelfTest
+from mmdoctor.facts.tokenizer import AudioProcessor, ChatTemplates, ImageProcessor, Processor, ProcessorFiles, Tokenizer
+
+Provider = Callable[..., Any]
+
+_WHERE: dict[type, str] = {
+    Checkpoint: "mmdoctor.readers.checkpoint:checkpoint",
+    CompleteCheckpoint: "mmdoctor.readers.checkpoint:complete_checkpoint",
+    Checksums: "mmdoctor.probes.checksums:checksums",
+    Documents: "mmdoctor.readers.documents:documents",
+    ModelConfig: "mmdoctor.readers.documents:model_config",
+    Tokenizer: "mmdoctor.readers.tokenizer:tokenizer",
+    ImageProcessor: "mmdoctor.readers.processors:image_processor",
+    AudioProcessor: "mmdoctor.readers.processors:audio_processor",
+    Processor: "mmdoctor.readers.processors:processor",
+    ProcessorFiles: "mmdoctor.readers.processors:processor_files",
+    ChatTemplates: "mmdoctor.readers.processors:chat_templates",
+    Adapter: "mmdoctor.readers.adapters:adapter",
+    QuantisationConfig: "mmdoctor.readers.adapters:quantisation_config",
+    MultimodalModel: "mmdoctor.architectures:multimodal_model",
+    TextModel: "mmdoctor.architectures:text_model",
+    VisionModel: "mmdoctor.architectures:vision_model",
+    AudioModel: "mmdoctor.architectures:audio_model",
+    SpecialTokenIds: "mmdoctor.architectures:special_token_ids",
+    Parts: "mmdoctor.architectures.parts:parts",
+    LayerStacks: "mmdoctor.architectures.parts:layer_stacks",
+    AttentionBlocks: "mmdoctor.architectures.attention:attention_blocks",
+    Embeddings: "mmdoctor.architectures.embeddings:embeddings",
+    PackedModules: "mmdoctor.architectures.packed:packed_modules",
+    Machine: "mmdoctor.probes.machine:machine",
+    SelfTest: "mmdoctor.probes.reference:self_test",
+}
+
+
+class Providers(Mapping[type, Provider]):
+    """The built-in providers and those of plugins, imported on first use."""
+
+    def __init__(self, extra: Mapping[type, Provider] | None = None) -> None:
+        self._extra = dict(extra or {})
+
+    def __getitem__(self, kind: type) -> Provider:
+        if kind in self._extra:
+            return self._extra[kind]
+        module, _, name = _WHERE[kind].partition(":")
+        provider: Provider = getattr(importlib.import_module(module), name)
+        return provider
+
+    def __iter__(self) -> Iterator[type]:
+        return iter({**_WHERE, **self._extra})
+
+    def __len__(self) -> int:
+        return len({**_WHERE, **self._extra})

@@ -1,0 +1,1 @@
+"""Report -> text: one pure module a format. A renderer sees a report and nothing else."""
