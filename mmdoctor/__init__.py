@@ -24,7 +24,22 @@ _EXPORTS = {
     "check_path": "mmdoctor.examine",
 }
 
-__all__ = ["__version__", *_EXPORTS]
+__all__ = [
+    "Check",
+    "Confidence",
+    "Edit",
+    "Evidence",
+    "Finding",
+    "Fix",
+    "Location",
+    "MMDoctorError",
+    "Problem",
+    "Report",
+    "Severity",
+    "__version__",
+    "check",
+    "check_path",
+]
 
 if TYPE_CHECKING:
     from mmdoctor.check import Check, check

@@ -115,7 +115,9 @@ class Engine:
     def _arguments(self, needs: Iterable[Need]) -> list[object]:
         return [self.fact_or_none(n.fact) if n.optional else self.fact(n.fact) for n in needs]
 
-    def run(self, checks: Iterable[Check[...]], done: Callable[[Check[...]], None] = lambda _: None) -> dict[str, Outcome]:
+    def run(
+        self, checks: Iterable[Check[...]], done: Callable[[Check[...]], None] = lambda _: None
+    ) -> dict[str, Outcome]:
         """What each check came to, by code, causes before the rules that yield to them.
 
         Args:

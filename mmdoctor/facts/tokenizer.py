@@ -81,7 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImageProcessor(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of the image processor, wherever they stand (preprocessor_config.json, or nested in processor_config.json)."""
+    """Settings of the image processor: preprocessor_config.json, or nested in processor_config.json."""
 
     settings: Settings
     type: Reading[str] | None = None
@@ -90,7 +90,7 @@ class ImageProcessor(msgspec.Struct, frozen=True, kw_only=True):
     merge_size: Reading[int] | None = None
     temporal_patch_size: Reading[int] | None = None
     size: Mapping[str, int] = {}
-    """`size` with its own keys: height, width, shortest_edge, longest_edge, max_pixels ...; an int or a list is spelled out."""
+    """`size` with its own keys: height, width, shortest_edge, longest_edge ...; an int or a list is spelled out."""
     crop_size: Mapping[str, int] = {}
 
 

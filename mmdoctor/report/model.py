@@ -21,7 +21,7 @@ class PartSummary(msgspec.Struct, frozen=True, kw_only=True):
     """dtype name to bytes."""
     layers: int | None = None
     details: Mapping[str, int] = {}
-    """Derived numbers in the field's terms: `heads`, `kv_heads`, `head_dim`, `patch`, `image`, `merge`, `vocabulary` ..."""
+    """Derived numbers in the field's terms: `heads`, `kv_heads`, `head_dim`, `patch`, `image`, `merge` ..."""
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
