@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 GROUPS := $(BIN)/python -m dependency_groups
 JOBS ?= auto
 
-.PHONY: check test test-all lint bench fuzz docs clean
+.PHONY: check test test-slow lint bench fuzz docs clean
 
 check: $(VENV)/.package
 	$(BIN)/mmdoctor check
@@ -14,8 +14,8 @@ check: $(VENV)/.package
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not real"
 
-test-all: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(JOBS)
+test-slow: $(VENV)/.test
+	$(BIN)/python -m pytest -n $(JOBS) -m "slow or real"
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
