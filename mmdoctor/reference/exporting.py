@@ -1,0 +1,38 @@
+"""The bundled model as files of a user's own: a folder, or one `.pt`."""
+
+import shutil
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+
+from mmdoctor.errors import MMDoctorError
+from mmdoctor.reference import WEIGHTS, tensorfile
+
+
+def export_model(target: Path, *, force: bool = False) -> tuple[Path, ...]:
+    """Write the bundled model to `target`: a state dict when its name ends in `.pt`, else a folder.
+
+    Raises:
+        MMDoctorError: a file is already there and `force` is false, or it cannot be written.
+    """
+    one_file = target.suffix == ".pt"
+    sources = () if one_file else tuple(sorted(file for file in WEIGHTS.iterdir() if file.is_file()))
+    written = (target,) if one_file else tuple(target / source.name for source in sources)
+    if not one_file and target.exists() and not target.is_dir():
+        raise MMDoctorError(f"{target} is a file, so no folder can be made there; name another place")
+    taken = [file for file in written if file.exists() or file.is_symlink()]
+    if taken and not force:
+        raise MMDoctorError(f"{taken[0]} is already there; name another place, or write over it with --force")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if one_file:
+            state = OrderedDict(sorted(tensorfile.read_tensors(WEIGHTS / "model.safetensors").items()))
+            torch.save(OrderedDict((name, tensor.clone()) for name, tensor in state.items()), target)
+        else:
+            target.mkdir(exist_ok=True)
+            for source, file in zip(sources, written, strict=True):
+                shutil.copyfile(source, file)
+    except OSError as error:
+        raise MMDoctorError(f"{target} cannot be written: {error.strerror}") from None
+    return written
