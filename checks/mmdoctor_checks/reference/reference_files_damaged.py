@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
-from mmdoctor import Evidence, Fix, Location, Problem, Severity, check
+from mmdoctor.check import check
 from mmdoctor.facts.reference import SelfTest
+from mmdoctor.finding import Evidence, Fix, Problem, Severity
+from mmdoctor.location import Location
 
 _WEIGHTS = "model.safetensors"
 

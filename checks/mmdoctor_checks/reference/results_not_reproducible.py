@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from mmdoctor import Evidence, Fix, Problem, Severity, check
+from mmdoctor.check import check
 from mmdoctor.facts.reference import Deviation, SelfTest
+from mmdoctor.finding import Evidence, Fix, Problem, Severity
 
 
 @check("REF005", Severity.ERROR)
