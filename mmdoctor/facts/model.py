@@ -40,6 +40,18 @@ class TextModel(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it generates text; false for BERT-like and CLIP-like encoders."""
     encoder_layers: Reading[int] | None = None
     """Layers of the encoder half, where the text model is an encoder-decoder."""
+    other_head_counts: tuple[int, ...] = ()
+    """Every number of heads, query or key/value, that the section states for some of its layers."""
+    other_head_dims: tuple[int, ...] = ()
+    """Every head size that the section states for some of its layers or projections."""
+    multi_query: Reading[bool] | None = None
+    """One key/value head for all query heads (`multi_query` of Falcon and GPT-BigCode)."""
+    kv_shared_layers: Reading[int] | None = None
+    """Last layers that take keys and values from earlier ones and may have none of their own."""
+    mtp_layers: Reading[int] | None = None
+    """Extra layers for multi-token prediction, beyond `num_hidden_layers`."""
+    by_default: tuple[str, ...] = ()
+    """Fields that the file does not state and whose value is the library's class default."""
 
 
 class VisionModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +74,22 @@ class VisionModel(msgspec.Struct, frozen=True, kw_only=True):
     """Patches along one edge that become one visual token."""
     output_size: Reading[int] | None = None
     """Width of the features handed on, where it is not `hidden_size`."""
+    head_dim: Reading[int] | None = None
+    """As stated; absent means `hidden_size / num_attention_heads`."""
+    image_shape: tuple[int, int] | None = None
+    """(height, width) in pixels, also of images that are not square."""
+    patch_shape: tuple[int, int] | None = None
+    """(height, width) of a patch in pixels."""
+    num_positions: Reading[int] | None = None
+    """Rows of the position table, where the configuration states them."""
+    extra_positions: int | None = None
+    """Rows of the position table beyond one a patch (class and distillation tokens); None when not known."""
+    interpolates: bool = False
+    """Whether the tower takes images of another size than `image_size`."""
+    global_layers: Reading[int] | None = None
+    """Layers of a second stack after the first (Llama 3.2 Vision)."""
+    by_default: tuple[str, ...] = ()
+    """Fields that the file does not state and whose value is the library's class default."""
 
 
 class AudioModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +103,8 @@ class AudioModel(msgspec.Struct, frozen=True, kw_only=True):
     num_mel_bins: Reading[int] | None = None
     max_source_positions: Reading[int] | None = None
     """Encoder positions (frames after the convolutions)."""
+    by_default: tuple[str, ...] = ()
+    """Fields that the file does not state and whose value is the library's class default."""
 
 
 class MultimodalModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +124,12 @@ class MultimodalModel(msgspec.Struct, frozen=True, kw_only=True):
     """As stated at the top level."""
     ties_by_default: bool | None = None
     """What the class does when no level states it; None where that depends on the version or is not known."""
+    feature_layers: Reading[tuple[int, ...]] | None = None
+    """Tower layers whose features are taken, joined along the channels where there are several."""
+    shuffle: Reading[int] | None = None
+    """Patches along one edge that are stacked along the channels before the projector (pixel shuffle, patch merging)."""
+    external_tower: Reading[str] | None = None
+    """Name or path of a vision tower that is loaded from elsewhere (`mm_vision_tower` of the original LLaVA)."""
     remote_code: tuple[Reading[str], ...] = ()
     """Values of every `auto_map` in config.json."""
 

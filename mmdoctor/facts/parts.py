@@ -124,3 +124,19 @@ class Embeddings(msgspec.Struct, frozen=True, kw_only=True):
     """(rows, hidden)."""
     head: Tensor | None = None
     """(rows, hidden); None where it is tied to the embedding or absent."""
+
+
+class PartDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one part in the field's terms, from the configuration or else from names and shapes."""
+
+    part: Part
+    numbers: Mapping[str, int] = {}
+    """`heads`, `kv_heads`, `head_dim`, `hidden`, `patch`, `image`, `merge`, `positions`, `vocabulary`, `experts` ..."""
+    derived: tuple[str, ...] = ()
+    """Those of the numbers that shapes gave, because no configuration states them."""
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a model with their numbers, largest part first."""
+
+    parts: tuple[PartDetails, ...]

@@ -1,0 +1,261 @@
+"""From config.json to the same fields for every family."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmdoctor.architectures.family import Family, Section
+from mmdoctor.architectures.registry import find_family, general_family
+from mmdoctor.architectures.spelling import (
+    AUDIO_KEYS,
+    TEXT_KEYS,
+    VISION_KEYS,
+    ClassDefaults,
+    SectionReader,
+    class_defaults,
+)
+from mmdoctor.facts.documents import JsonDocument
+from mmdoctor.facts.model import AudioModel, ModelConfig, MultimodalModel, TextModel, VisionModel
+from mmdoctor.location import Reading
+
+_TOKEN_KEYS: Mapping[str, tuple[str, ...]] = {
+    "image": (
+        ("image_token_id", "image_token_index", "media_placeholder_token_id", "media_token_id", "img_context_token_id")
+        + ("im_patch_token_id", "image_context_token_id")
+    ),
+    "video": ("video_token_id", "video_token_index"),
+    "audio": ("audio_token_id", "audio_token_index"),
+    "vision_start": ("vision_start_token_id",),
+    "vision_end": ("vision_end_token_id",),
+    "boi": ("boi_token_id", "boi_token_index"),
+    "eoi": ("eoi_token_id", "eoi_token_index"),
+    "audio_start": ("audio_start_token_id", "boa_token_id", "boa_token_index"),
+    "audio_end": ("audio_end_token_id", "eoa_token_id", "eoa_token_index"),
+}
+
+_ENCODER_ONLY = ("Model", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForPreTraining")
+
+
+def normalise(config: ModelConfig) -> MultimodalModel:
+    """The model as its configuration states it.
+
+    A field is None when neither the file states it nor a class default is known that transformers 4.57 and 5.23 share.
+    """
+    document = config.document
+    family = find_family(config.model_type, config.architectures)
+    known = family is not None
+    family = family or general_family(document)
+    text = _text(config, family)
+    vision = _vision(config, family)
+    top = SectionReader(document, "", {}, config.model_type)
+    return MultimodalModel(
+        config=config,
+        family=family.name,
+        known=known,
+        text=text,
+        vision=vision,
+        audio=_audio(config, family),
+        token_ids=_token_ids(document, family, text),
+        tie_word_embeddings=top.boolean("tie_word_embeddings"),
+        ties_by_default=_ties_by_default(config.model_type, text),
+        feature_layers=_feature_layers(document, config.model_type, vision),
+        shuffle=_shuffle(document, config.model_type, vision),
+        external_tower=document.read("/mm_vision_tower", str) or document.read("/vision_tower", str),
+        remote_code=tuple(_remote_code(document)),
+    )
+
+
+def _open(config: ModelConfig, section: Section, keys: Mapping[str, tuple[str, ...]], kind: str) -> SectionReader | None:
+    """The reader of the first of a section's places that exists."""
+    for pointer in section.at:
+        value = config.document.get(pointer) if pointer else config.document.value
+        if isinstance(value, dict):
+            model_type = _class_of(config, section, pointer, value, kind)
+            return SectionReader(config.document, pointer, {**keys, **section.spelling}, model_type)
+    return None
+
+
+def _class_of(config: ModelConfig, section: Section, pointer: str, value: Mapping[str, Any], kind: str) -> str | None:
+    """The model type whose class defaults hold in a section: the one that it names, else the usual one of its parent."""
+    if not pointer:
+        return section.model_type or config.model_type
+    table = class_defaults()
+    *above, key = pointer.split("/")[1:]
+    parent = config.model_type or ""
+    for token in above:
+        parent = table.get(parent, ClassDefaults()).sections.get(token, parent)
+    usual = section.model_type or table.get(parent, ClassDefaults()).sections.get(key)
+    stated = value.get("model_type")
+    if not isinstance(stated, str) or stated in (parent, config.model_type):
+        return usual
+    return table.get(stated, ClassDefaults()).sections.get(f"{kind}_config", stated)
+
+
+def _text(config: ModelConfig, family: Family) -> TextModel | None:
+    if family.text is None:
+        return None
+    reader = _open(config, family.text, TEXT_KEYS, "text")
+    if reader is None:
+        return None
+    fields = {
+        name: reader.integer(name)
+        for name in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+        + ("num_key_value_heads", "head_dim", "vocab_size", "max_position_embeddings", "encoder_layers")
+    }
+    if family.name == "generic" and fields["hidden_size"] is None and fields["vocab_size"] is None:
+        return None
+    shared = reader.integer("num_kv_shared_layers")
+    mtp = reader.integer("num_nextn_predict_layers")
+    return TextModel(
+        section=reader.pointer,
+        model_type=_stated_type(config, reader),
+        **fields,
+        tie_word_embeddings=reader.boolean("tie_word_embeddings"),
+        is_decoder=family.text.decoder and _generates(config, family, reader),
+        other_head_counts=reader.matching("_heads", "n_head", "kv_head", "query_group"),
+        other_head_dims=reader.matching("head_dim", "d_kv", "kv_channels", "head_size"),
+        multi_query=reader.boolean("multi_query"),
+        kv_shared_layers=shared,
+        mtp_layers=mtp,
+        by_default=tuple(reader.by_default),
+    )
+
+
+def _generates(config: ModelConfig, family: Family, reader: SectionReader) -> bool:
+    if family.name != "generic" or reader.pointer:
+        return True
+    return not (config.architectures and all(name.endswith(_ENCODER_ONLY) for name in config.architectures))
+
+
+def _vision(config: ModelConfig, family: Family) -> VisionModel | None:
+    reader = _open(config, family.vision, VISION_KEYS, "vision") if family.vision else None
+    if reader is None or family.vision is None:
+        return None
+    fields = {
+        name: reader.integer(name)
+        for name in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_channels")
+        + ("patch_size", "temporal_patch_size", "image_size", "spatial_merge_size", "output_size", "head_dim")
+        + ("num_positions",)
+    }
+    if family.name == "generic" and not any(fields.values()):
+        return None
+    return VisionModel(
+        section=reader.pointer,
+        model_type=_stated_type(config, reader),
+        **fields,
+        image_shape=reader.edges("image_size"),
+        patch_shape=reader.edges("patch_size"),
+        extra_positions=family.extra_positions if family.extra_positions is not None else _extra_positions(reader),
+        interpolates=family.interpolates,
+        global_layers=Reading(count, reader.at("num_global_layers"))
+        if isinstance(count := reader.section.get("num_global_layers"), int) and not isinstance(count, bool)
+        else None,
+        by_default=tuple(reader.by_default),
+    )
+
+
+_EXTRA_POSITIONS = {
+    "clip_vision_model": 1,
+    "siglip_vision_model": 0,
+    "siglip2_vision_model": 0,
+    "internvl_vision": 1,
+    "intern_vit_6b": 1,
+    "vit": 1,
+    "deit": 2,
+    "janus_vision_model": 0,
+    "got_ocr2_vision": 0,
+}
+"""By type of the tower, where the family takes any tower: rows of the position table beyond one a patch."""
+
+
+def _extra_positions(reader: SectionReader) -> int | None:
+    return _EXTRA_POSITIONS.get(reader.model_type or "")
+
+
+def _audio(config: ModelConfig, family: Family) -> AudioModel | None:
+    reader = _open(config, family.audio, AUDIO_KEYS, "audio") if family.audio else None
+    if reader is None:
+        return None
+    fields = {
+        name: reader.integer(name)
+        for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_mel_bins", "max_source_positions")
+    }
+    if family.name == "generic" and not any(fields.values()):
+        return None
+    return AudioModel(
+        section=reader.pointer,
+        model_type=_stated_type(config, reader),
+        **fields,
+        by_default=tuple(reader.by_default),
+    )
+
+
+def _stated_type(config: ModelConfig, reader: SectionReader) -> str | None:
+    stated = reader.section.get("model_type")
+    return stated if isinstance(stated, str) else reader.model_type
+
+
+def _token_ids(document: JsonDocument, family: Family, text: TextModel | None) -> dict[str, Reading[int]]:
+    sections = dict.fromkeys(("", "/thinker_config", "/vlm_config", text.section if text else ""))
+    found: dict[str, Reading[int]] = {}
+    for role, keys in {**_TOKEN_KEYS, **family.token_keys}.items():
+        for section in sections:
+            readings = (document.read(f"{section}/{key}", int) for key in keys)
+            reading = next((r for r in readings if r is not None and r.value >= 0), None)
+            if reading is not None:
+                found[role] = reading
+                break
+    return found
+
+
+def _ties_by_default(model_type: str | None, text: TextModel | None) -> bool | None:
+    """Whether head and embedding are one tensor when no level says so, where both transformers generations agree.
+
+    5.x asks the top level's class (modeling_utils.py, get_expanded_tied_weights_keys), 4.x that of the text section
+    (tie_weights, config.get_text_config(decoder=True)).
+    """
+    table = class_defaults()
+    top = table.get(model_type or "", ClassDefaults()).ties
+    inner = table.get((text.model_type if text else None) or "", ClassDefaults()).ties if text and text.section else top
+    new, old = top[0], inner[1] if inner[1] is not None else inner[0]
+    return new if new is not None and new == old else None
+
+
+def _feature_layers(
+    document: JsonDocument, model_type: str | None, vision: VisionModel | None
+) -> Reading[tuple[int, ...]] | None:
+    if vision is None:
+        return None
+    for pointer in ("/vision_feature_layer", "/vision_feature_layers", "/mm_vision_select_layer", "/select_layer"):
+        value = document.get(pointer)
+        layers = value if isinstance(value, list) else [value]
+        if layers and all(isinstance(n, int) and not isinstance(n, bool) for n in layers):
+            return Reading(tuple(layers), document.at(pointer))
+    default = class_defaults().get(model_type or "", ClassDefaults()).defaults.get("vision_feature_layer")
+    if isinstance(default, int):
+        return Reading((default,), document.at())
+    return None
+
+
+def _shuffle(document: JsonDocument, model_type: str | None, vision: VisionModel | None) -> Reading[int] | None:
+    """Patches along one edge that are stacked before the projector; InternVL states the inverse."""
+    defaults = class_defaults().get(model_type or "", ClassDefaults()).defaults
+    for key, inverse in (
+        ("downsample_ratio", True),
+        ("scale_factor", False),
+        ("downsample_factor", False),
+        ("spatial_merge_size", False),
+    ):
+        value = document.get(f"/{key}")
+        at = document.at(f"/{key}")
+        if value is None and key not in (document.value if isinstance(document.value, dict) else {}):
+            value, at = defaults.get(key), document.at()
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1024:
+            factor = 1 / value if inverse else float(value)
+            return Reading(round(factor), at) if abs(factor - round(factor)) < 1e-6 else None
+    return vision.spatial_merge_size if vision else None
+
+
+def _remote_code(document: JsonDocument) -> Iterator[Reading[str]]:
+    for pointer, value in document.walk():
+        if isinstance(value, str) and "/auto_map/" in pointer:
+            yield Reading(value, document.at(pointer))
