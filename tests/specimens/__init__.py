@@ -4,7 +4,7 @@
 all.
 """
 
-from tests.specimens.maker import NAMES, build, default_root
+from tests.specimens.maker import NAMES, UnavailableError, build, default_root
 from tests.specimens.recipe import Recipe, recipes
 
-__all__ = ["NAMES", "Recipe", "build", "default_root", "recipes"]
+__all__ = ["NAMES", "Recipe", "UnavailableError", "build", "default_root", "recipes"]

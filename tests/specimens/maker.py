@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ NAMES: tuple[str, ...] = (
 """Every specimen; written out so that a test can be parametrised without importing torch."""
 
 
+class UnavailableError(Exception):
+    """A specimen that cannot be made with what is installed here."""
+
+
 def default_root() -> Path:
     """`MMDOCTOR_SPECIMENS`, or a folder of the checkout that git ignores."""
     named = os.environ.get("MMDOCTOR_SPECIMENS")
@@ -39,42 +43,41 @@ def build(name: str, root: Path | None = None) -> Path:
 
     Raises:
         KeyError: There is no such specimen.
-        LookupError: The specimen needs something that is not installed; `pytest.skip` with the message.
+        UnavailableError: The specimen needs something that is not installed; `pytest.skip` with the message.
     """
     if name not in NAMES:
         raise KeyError(f"no specimen is called {name!r}; there are {', '.join(NAMES)}")
     target = cache(root or default_root()) / name
     if not target.exists():
-        with _draft(target) as draft:
-            _make(name, draft)
+        with draft(target) as folder:
+            _make(name, folder)
     return target
 
 
-def cache(root: Path) -> Path:
-    """The folder under `root` for this transformers and this source."""
-    return root / f"transformers-{importlib.metadata.version('transformers')}-{_source()}"
-
-
-def _source() -> str:
+def cache(root: Path, kind: str = "specimens", files: Iterable[Path] | None = None) -> Path:
+    """The folder under `root` for this transformers and this source of the builder."""
     digest = hashlib.sha256()
-    for file in sorted(HERE.glob("*.py")):
-        if file.name not in TOOLS and not file.name.startswith("test_"):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
+    for file in _source() if files is None else files:
+        digest.update(file.read_bytes())
+    return root / f"{kind}-{importlib.metadata.version('transformers')}-{digest.hexdigest()[:12]}"
+
+
+def _source() -> list[Path]:
+    return [file for file in sorted(HERE.glob("*.py")) if file.name not in TOOLS and not file.name.startswith("test_")]
 
 
 @contextlib.contextmanager
-def _draft(target: Path) -> Iterator[Path]:
+def draft(target: Path) -> Iterator[Path]:
     """A folder that becomes `target` when the block ends well; of two makers at once the first one wins."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        yield draft
-        draft.chmod(0o755)
+        yield folder
+        folder.chmod(0o755)
         with contextlib.suppress(OSError):  # somebody else was faster
-            draft.rename(target)
+            folder.rename(target)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make(name: str, folder: Path) -> None:
@@ -88,10 +91,10 @@ def _make(name: str, folder: Path) -> None:
 
     made = recipes()[name]
     if int(transformers.__version__.split(".")[0]) < made.since:
-        raise LookupError(f"{name} needs transformers {made.since}, not {transformers.__version__}")
+        raise UnavailableError(f"{name} needs transformers {made.since}, not {transformers.__version__}")
     missing = [need for need in made.needs if not _installed(need)]
     if missing:
-        raise LookupError(f"{name} needs {', '.join(missing)}")
+        raise UnavailableError(f"{name} needs {', '.join(missing)}")
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     with torch.random.fork_rng(devices=[]):
