@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from mmdoctor.facts.documents import JsonDocument
+from mmdoctor.facts.documents import BrokenDocument, JsonDocument
 from mmdoctor.location import Location, Reading
 
 T = TypeVar("T")
@@ -15,9 +15,13 @@ class AddedToken(msgspec.Struct, frozen=True, kw_only=True):
     """A token outside the trained vocabulary."""
 
     id: int
+    """The id that the loader gives it, which is not always the one in the file: the `tokenizers` library takes the
+    vocabulary's id, else the next free one."""
     content: str
     special: bool
     at: Location
+    stated: int | None = None
+    """The id that the file states, where the loader gives another."""
 
 
 class Tokenizer(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +45,9 @@ class Tokenizer(msgspec.Struct, frozen=True, kw_only=True):
     """Named special tokens: `pad_token` -> content, `eos_token` -> content, `image_token` -> content ..."""
     complete: bool = True
     """False where only some of the ids are known (a vocabulary in a format that is not read)."""
-
+    first_merge: Reading[str] | Reading[tuple[str, ...]] | None = None
+    """First BPE merge: a string (`"a b"`), or a pair, which `tokenizers` before 0.20 cannot read."""
+    padding_side: Reading[str] | None = None
     def id_of(self, content: str) -> int | None:
         """The id of a token, added tokens first; None where there is none."""
         for token in self.added:
@@ -55,6 +61,25 @@ class Tokenizer(msgspec.Struct, frozen=True, kw_only=True):
             if token.id == id:
                 return token.content
         return next((c for c, i in self.vocabulary.items() if i == id), None)
+
+
+class TokenizerFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The file that the vocabulary is in, whether or not it can be read."""
+
+    file: str
+    kind: str
+    """See `Tokenizer.kind`; empty where it is not known."""
+    vocabulary: Mapping[str, int] = {}
+    size: int = 0
+    """Trained entries, as the library counts them when it numbers added tokens."""
+    largest: Reading[int] | None = None
+    """Largest id of the trained vocabulary."""
+    added: tuple[AddedToken, ...] = ()
+    """In file order, ids as stated."""
+    first_merge: Reading[str] | Reading[tuple[str, ...]] | None = None
+    complete: bool = True
+    broken: BrokenDocument | None = None
+    """Why it cannot be read; everything else is empty then."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +111,9 @@ class ImageProcessor(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     type: Reading[str] | None = None
     """`image_processor_type`, or the legacy `feature_extractor_type`."""
+    others: tuple[Settings, ...] = ()
+    """Other copies that this loader passes over and another version would take, such as preprocessor_config.json
+    beside a nested section (transformers 4 reads the former, 5 the latter)."""
     patch_size: Reading[int] | None = None
     merge_size: Reading[int] | None = None
     temporal_patch_size: Reading[int] | None = None
@@ -116,6 +144,9 @@ class ProcessorFiles(msgspec.Struct, frozen=True, kw_only=True):
     """Which processor, tokenizer and template files there are."""
 
     present: tuple[str, ...]
+    """Names of the files, pointers and error pages left out."""
+    tokenizer: tuple[str, ...] = ()
+    """Those of them that a vocabulary can be loaded from."""
     nested_image_processor: bool = False
     """processor_config.json carries the image processor (transformers 5)."""
     nested_feature_extractor: bool = False
