@@ -22,6 +22,7 @@ _EXPORTS = {
     "Severity": "mmdoctor.finding",
     "check": "mmdoctor.check",
     "check_path": "mmdoctor.examine",
+    "provider": "mmdoctor.plugins",
 }
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "__version__",
     "check",
     "check_path",
+    "provider",
 ]
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from mmdoctor.examine import check_path
     from mmdoctor.finding import Confidence, Edit, Evidence, Finding, Fix, Problem, Severity
     from mmdoctor.location import Location
+    from mmdoctor.plugins import provider
     from mmdoctor.report.model import Report
 
 

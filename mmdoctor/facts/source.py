@@ -17,6 +17,7 @@ class FileKind(enum.StrEnum):
     TORCH_LEGACY = "torch legacy pickle"
     PICKLE = "pickle"
     GGUF = "GGUF"
+    GGML = "GGML"
     ONNX = "ONNX"
     TFLITE = "TFLite"
     NUMPY = "NumPy array"
@@ -38,8 +39,8 @@ class FileKind(enum.StrEnum):
 
 WEIGHT_KINDS = frozenset(
     {FileKind.SAFETENSORS, FileKind.TORCH_ZIP, FileKind.TORCHSCRIPT, FileKind.TORCH_EXPORT, FileKind.TORCH_PACKAGE}
-    | {FileKind.TORCH_LEGACY, FileKind.PICKLE, FileKind.GGUF, FileKind.ONNX, FileKind.TFLITE, FileKind.NUMPY}
-    | {FileKind.NUMPY_ARCHIVE, FileKind.HDF5, FileKind.KERAS, FileKind.CTRANSLATE2}
+    | {FileKind.TORCH_LEGACY, FileKind.PICKLE, FileKind.GGUF, FileKind.GGML, FileKind.ONNX, FileKind.TFLITE}
+    | {FileKind.NUMPY, FileKind.NUMPY_ARCHIVE, FileKind.HDF5, FileKind.KERAS, FileKind.CTRANSLATE2}
 )
 """Kinds that hold, or can hold, trained weights."""
 
@@ -92,6 +93,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Relative path of the file when one file was handed in, else None."""
     truncated: bool = False
     """Whether the listing stopped at its limit."""
+    bundled: bool = False
+    """Whether it is the reference model that ships with mmdoctor."""
 
     def entry(self, path: str) -> FileEntry | None:
         """The file at that relative path, or None."""

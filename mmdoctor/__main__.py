@@ -1,0 +1,5 @@
+"""`python -m mmdoctor`."""
+
+from mmdoctor.cli import main
+
+main()

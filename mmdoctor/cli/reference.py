@@ -1,0 +1,37 @@
+"""`mmdoctor reference`: the bundled reference model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Describe or export the bundled reference model.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def export(
+    target: Annotated[Path, typer.Argument(help="A name ending in .pt for one file, any other for a folder.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+) -> None:
+    """Write the reference model as model.pt or as a folder in the Hugging Face layout."""
+    from mmdoctor.cli.output import emit
+    from mmdoctor.reference import export as write
+
+    emit("".join(f"{path}\n" for path in write(target, force=force)))
+
+
+@app.command()
+def describe() -> None:
+    """Describe the reference model: its parts, sizes and files."""
+    import sys
+
+    from mmdoctor.cli.output import color_of, emit, width_of
+    from mmdoctor.examine import describe as artifact_of
+    from mmdoctor.report.terminal import render_head
+
+    emit(render_head(artifact_of(), width=width_of(sys.stdout), color=color_of("auto", sys.stdout)))

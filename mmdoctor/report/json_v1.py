@@ -1,0 +1,186 @@
+"""The report for programs, schema `mmdoctor/report/v1`."""
+
+import json
+import math
+import re
+from typing import Any
+
+import msgspec
+
+from mmdoctor.facts.machine import Machine, Target
+from mmdoctor.finding import Edit, Evidence, Finding, Severity
+from mmdoctor.location import Location
+from mmdoctor.report.model import Artifact, PartSummary, Report
+from mmdoctor.report.schema_v1 import (
+    ArtifactV1,
+    CrashedV1,
+    EditV1,
+    EvidenceV1,
+    FindingV1,
+    FixV1,
+    GpuV1,
+    LocationV1,
+    MachineV1,
+    PartV1,
+    ReportV1,
+    SkippedV1,
+    SummaryV1,
+    TargetV1,
+)
+
+
+def render(report: Report) -> str:
+    """The report as JSON text, indented, ASCII only, closed by a newline."""
+    return json.dumps(_safe(msgspec.to_builtins(of(report))), indent=2, allow_nan=False) + "\n"
+
+
+def machine(value: Machine) -> MachineV1:
+    """A machine as the report and `mmdoctor env` show it."""
+    return MachineV1(
+        platform=value.platform,
+        python=value.python,
+        cpus=value.cpus,
+        ram_bytes=value.ram_bytes,
+        ram_available_bytes=value.ram_available_bytes,
+        gpus=[
+            GpuV1(
+                name=gpu.name,
+                total_bytes=gpu.total_bytes,
+                free_bytes=gpu.free_bytes,
+                capability=".".join(map(str, gpu.capability)) if gpu.capability else None,
+            )
+            for gpu in value.gpus
+        ],
+        gpu_note=value.gpu_note,
+        driver=value.driver,
+        cuda=value.cuda,
+        packages=dict(value.packages),
+    )
+
+
+def of(report: Report) -> ReportV1:
+    """The report in the words of this version."""
+    return ReportV1(
+        schema="mmdoctor/report/v1",
+        mmdoctor=report.version,
+        artifact=_artifact(report.artifact),
+        target=_target(report.target),
+        depth=report.depth,  # type: ignore[arg-type]  # a value of Depth
+        verdict=report.verdict,  # type: ignore[arg-type]  # one of the four words
+        summary=SummaryV1(
+            error=report.count(Severity.ERROR),
+            warning=report.count(Severity.WARNING),
+            note=report.count(Severity.NOTE),
+            passed=len(report.passed),
+            skipped=len(report.skipped),
+            crashed=len(report.crashed),
+            suppressed=report.suppressed,
+        ),
+        findings=[_finding(f) for f in report.findings],
+        passed=list(report.passed),
+        skipped=[SkippedV1(code=s.code, reason=s.reason, kind=s.kind) for s in report.skipped],
+        crashed=[CrashedV1(code=c.code, error=c.error) for c in report.crashed],
+        memory=None,
+        machine=machine(report.machine) if report.machine else None,
+        seconds=round(report.seconds, 3),
+    )
+
+
+def _artifact(artifact: Artifact) -> ArtifactV1:
+    return ArtifactV1(
+        path=artifact.path,
+        kind=artifact.kind,
+        format=artifact.format,
+        model_type=artifact.model_type,
+        architectures=list(artifact.architectures),
+        saved_by=artifact.saved_by,
+        parameters=artifact.parameters,
+        bytes=artifact.nbytes,
+        tensors=artifact.tensors,
+        dtypes=dict(artifact.dtypes),
+        files=list(artifact.files),
+        parts=[_part(part) for part in artifact.parts],
+        remarks=list(artifact.remarks),
+    )
+
+
+def _part(part: PartSummary) -> PartV1:
+    return PartV1(
+        role=part.role.value,
+        name=part.name,
+        parameters=part.parameters,
+        bytes=part.nbytes,
+        dtypes=dict(part.dtypes),
+        layers=part.layers,
+        details=dict(part.details),
+    )
+
+
+def _target(target: Target) -> TargetV1:
+    return TargetV1(
+        gpu=target.gpu,
+        gpu_memory_bytes=target.gpu_memory_bytes,
+        gpu_count=target.gpu_count,
+        from_flags=target.from_flags,
+        engine=target.engine,
+        engine_version=target.engine_version,
+        dtype=target.dtype,
+        tensor_parallel_size=target.tensor_parallel_size,
+        gpu_memory_utilization=target.gpu_memory_utilization,
+    )
+
+
+def _finding(finding: Finding) -> FindingV1:
+    return FindingV1(
+        code=finding.code,
+        name=finding.name,
+        family=finding.family,
+        severity=finding.severity.value,
+        confidence=finding.confidence.value,
+        message=finding.message,
+        summary=finding.summary,
+        location=_location(finding.location),
+        evidence=[_evidence(e) for e in finding.evidence],
+        fix=FixV1(text=finding.fix.text, edits=[_edit(e) for e in finding.fix.edits]) if finding.fix else None,
+        fingerprint=finding.fingerprint,
+    )
+
+
+def _evidence(evidence: Evidence) -> EvidenceV1:
+    return EvidenceV1(
+        what=evidence.what,
+        observed=evidence.observed,
+        expected=evidence.expected,
+        location=_location(evidence.at),
+    )
+
+
+def _edit(edit: Edit) -> EditV1:
+    value = msgspec.json.decode(edit.value) if isinstance(edit.value, msgspec.Raw) else edit.value
+    return EditV1(file=edit.file, pointer=edit.pointer, value=value)
+
+
+def _location(at: Location) -> LocationV1:
+    return LocationV1(
+        file=at.file, pointer=at.pointer, tensor=at.tensor, line=at.line, column=at.column, offset=at.offset
+    )
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _safe(value: Any) -> Any:
+    """The value with what JSON readers stumble over as text: NaN, infinities, huge integers, lone surrogates."""
+    if isinstance(value, str):
+        return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) and value.bit_length() > 63:
+        return str(value) if value.bit_length() <= 256 else f"an integer of {value.bit_length()} bits"
+    if isinstance(value, dict):
+        return {_safe(k): _safe(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_safe(item) for item in value]
+    return value

@@ -1,0 +1,228 @@
+"""The report for a terminal: verdict first, then what is wrong, worst first, with numbers, places and what to do."""
+
+import io
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from mmdoctor.finding import Confidence, Evidence, Finding, Severity
+from mmdoctor.location import Location
+from mmdoctor.report import words
+from mmdoctor.report.model import Artifact, CrashedCheck, Report
+from mmdoctor.report.text import columns, plain, shorten, value_of
+
+# Named colours of the terminal's own theme only, so that they read on light and on dark.
+_SEVERITY = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
+_VERDICT = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}
+_DIM = "dim"
+
+_INDENT = 9
+"""Columns before a finding's text: the longest severity and two blanks."""
+_MAX_EVIDENCE = 12
+"""Evidence lines shown of one finding; the JSON report has them all."""
+_MAX_ALIGNED = 24
+"""Widest observed value that the others are padded to, so that what was expected stands in one column."""
+_MIN_VALUE = 14
+"""Columns that a value needs beside its place and name; with less it goes below them."""
+
+
+def render(report: Report, *, width: int = 80, color: bool = False, verbose: bool = False, quiet: bool = False) -> str:
+    """The report as text, with ANSI colours or without.
+
+    Args:
+        report: what is rendered.
+        width: columns of the terminal.
+        color: whether to use the terminal's colours.
+        verbose: also list passed checks, those that do not apply, and tracebacks.
+        quiet: only the verdict and one line a finding.
+    """
+    page = _Page(max(width, 40), color)
+    if quiet:
+        _verdict(page, report)
+        for finding in report.findings:
+            page.paragraph(_title(finding).append(f": {plain(finding.message)}"), hang=_INDENT)
+        return page.text()
+    _head(page, report.artifact)
+    if report.target.from_flags or report.target.engine:
+        page.paragraph(Text(f"target: {words.target_of(report.target)}"), indent=2)
+    page.blank()
+    _verdict(page, report)
+    for finding in report.findings:
+        page.blank()
+        _finding(page, finding)
+    for crash in report.crashed:
+        page.blank()
+        _crash(page, crash, verbose)
+    _rest(page, report, verbose)
+    return page.text()
+
+
+def render_head(artifact: Artifact, *, width: int = 80, color: bool = False) -> str:
+    """What the thing is, without a verdict."""
+    page = _Page(max(width, 40), color)
+    _head(page, artifact)
+    return page.text()
+
+
+class _Page:
+    """Lines of at most the given width, wrapped at blanks with a hanging indent."""
+
+    def __init__(self, width: int, color: bool) -> None:
+        self.width = width
+        self._out = io.StringIO()
+        self._console = Console(
+            file=self._out, width=width, force_terminal=color, color_system="standard" if color else None,
+            highlight=False, markup=False, emoji=False, legacy_windows=False, _environ={},
+        )  # fmt: skip
+
+    def blank(self) -> None:
+        self._out.write("\n")
+
+    def paragraph(self, text: Text, *, indent: int = 0, hang: int | None = None) -> None:
+        """Write a text; its first line is indented by `indent` columns, the others by `hang`."""
+        hanging = indent if hang is None else hang
+        first, *rest = text.wrap(self._console, self.width - indent, tab_size=1) or [Text()]
+        if rest and hanging != indent:
+            tail = text[len(first.plain) :]
+            tail = tail[len(tail.plain) - len(tail.plain.lstrip()) :]
+            rest = list(tail.wrap(self._console, self.width - hanging, tab_size=1))
+        self._line(first, indent)
+        for line in rest:
+            self._line(line, hanging)
+
+    def _line(self, line: Text, indent: int) -> None:
+        line.rstrip()
+        if line:
+            self._out.write(" " * indent)
+            self._console.print(line, soft_wrap=True)
+        else:
+            self.blank()
+
+    def labelled(self, label: str, text: str, *, style: str = "") -> None:
+        """Write `label text` below a finding, the text's further lines below its first."""
+        said = Text.assemble((f"{label} ", _DIM), (plain(text), style))
+        self.paragraph(said, indent=_INDENT, hang=_INDENT + len(label) + 1)
+
+    def pieces(self, pieces: Sequence[Text], separator: str, *, indent: int = 0, hang: int | None = None) -> None:
+        """Write pieces side by side, broken between them rather than inside."""
+        hanging = indent if hang is None else hang
+        line, left = Text(), indent
+        for piece in pieces:
+            room = self.width - left - len(line.plain) - len(separator) - columns(piece.plain)
+            if line and room < 0:
+                self.paragraph(line, indent=left)
+                line, left = Text(), hanging
+            line = Text.assemble(line, (separator, _DIM), piece) if line else piece.copy()
+        if line:
+            self.paragraph(line, indent=left, hang=hanging)
+
+    def text(self) -> str:
+        return self._out.getvalue()
+
+
+def _head(page: _Page, artifact: Artifact) -> None:
+    name = Text(shorten(plain(artifact.path), page.width * 3 // 5), "bold")
+    page.pieces([name, Text(words.about(artifact))], "  ", hang=2)
+    if artifact.parts:
+        page.pieces([Text(words.part_of(part)) for part in artifact.parts], " | ", indent=2)
+    for remark in artifact.remarks:
+        page.paragraph(Text(plain(remark)), indent=2)
+
+
+def _verdict(page: _Page, report: Report) -> None:
+    verdict = Text(report.verdict.upper(), _VERDICT[report.verdict])
+    counts = Text.assemble(verdict, "   ", (words.problems(report), "bold"))
+    page.pieces([counts, Text(words.coverage(report)), Text(words.effort(report), _DIM)], "     ", hang=7)
+
+
+def _title(finding: Finding) -> Text:
+    severity = finding.severity
+    title = Text.assemble(
+        (f"{severity.value:<{_INDENT - 2}}  ", _SEVERITY[severity]), (finding.code, "bold"), " ", finding.name
+    )
+    if finding.confidence is not Confidence.CERTAIN:
+        title.append(f" ({finding.confidence.value})", _DIM)
+    return title
+
+
+def _finding(page: _Page, finding: Finding) -> None:
+    page.paragraph(_title(finding), hang=_INDENT)
+    page.paragraph(Text(plain(finding.message), "bold"), indent=_INDENT)
+    _evidence(page, finding.evidence)
+    page.labelled("why:", finding.summary)
+    if finding.fix is not None:
+        page.labelled("fix:", finding.fix.text)
+
+
+def _evidence(page: _Page, evidence: Sequence[Evidence]) -> None:
+    shown, indent = evidence[:_MAX_EVIDENCE], _INDENT + 2
+    room = page.width - indent
+    places = [_place(e.at, room * 45 // 100) for e in shown]
+    whats = [shorten(plain(e.what), room * 45 // 100) for e in shown]
+    place_width, what_width = max(map(columns, places)), max(map(columns, whats))
+    gap = 2 if place_width else 0
+    compared = [columns(value_of(e.observed)) for e in shown if e.expected is not None]
+    values = [_value(e, max((n for n in compared if n <= _MAX_ALIGNED), default=0)) for e in shown]
+    left = place_width + gap + what_width + 2
+    stacked = room - left < _MIN_VALUE or (any(columns(v.plain) > room - left for v in values) and page.width < 100)
+    for e, place, what, value in zip(shown, places, whats, values, strict=True):
+        if stacked:
+            if place:
+                page.paragraph(Text(_place(e.at, room), "cyan"), indent=indent)
+            below = indent + 2 * bool(place)
+            page.paragraph(Text.assemble(plain(e.what), "  ", value), indent=below, hang=below + 2)
+        else:
+            padded = Text(place + " " * (place_width - columns(place) + gap), "cyan")
+            padded.append(what + " " * (what_width - columns(what) + 2), "default")
+            page.paragraph(padded.append_text(value), indent=indent, hang=indent + left)
+    if len(evidence) > len(shown):
+        page.paragraph(Text(f"and {len(evidence) - len(shown)} more", _DIM), indent=indent)
+
+
+def _place(at: Location, width: int) -> str:
+    """The place in at most that many columns: whole, or the tensor alone, or its ends."""
+    whole = words.place_of(at)
+    if columns(whole) <= width or not at.tensor:
+        return shorten(whole, width)
+    return shorten(plain(at.tensor), width)
+
+
+def _value(evidence: Evidence, width: int) -> Text:
+    said = Text(shorten(value_of(evidence.observed), 400), "bold")
+    if evidence.expected is not None:
+        said.append(" " * (width - columns(said.plain)) + "  expected ", _DIM)
+        said.append(shorten(value_of(evidence.expected), 400), "green")
+    return said
+
+
+def _crash(page: _Page, crash: CrashedCheck, verbose: bool) -> None:
+    page.paragraph(
+        Text.assemble(("crashed  ", "bold red"), (crash.code, "bold"), f": {plain(crash.error)}"), hang=_INDENT
+    )
+    if verbose and crash.traceback:
+        for line in crash.traceback.rstrip().splitlines():
+            page.paragraph(Text(plain(line), _DIM), indent=_INDENT)
+    else:
+        page.labelled("fix:", "this is a bug of the rule, not of the model; --verbose shows where, please report it")
+
+
+def _rest(page: _Page, report: Report, verbose: bool) -> None:
+    if report.could_not_check:
+        page.blank()
+        _skips(page, "could not check", words.reasons(report.could_not_check))
+    if verbose and report.not_applicable:
+        page.blank()
+        _skips(page, "not applicable", words.reasons(report.not_applicable))
+    if verbose and report.passed:
+        page.blank()
+        page.paragraph(Text.assemble(("passed: ", "bold"), ", ".join(report.passed)), hang=2)
+    if report.findings:
+        page.blank()
+        page.paragraph(Text(f"more: mmdoctor explain {report.findings[0].code}", _DIM))
+
+
+def _skips(page: _Page, title: str, grouped: Iterable[tuple[str, list[str]]]) -> None:
+    page.paragraph(Text(f"{title}:", "bold"))
+    for reason, codes in grouped:
+        page.paragraph(Text.assemble(f"{reason} ", (f"({', '.join(codes)})", _DIM)), indent=2, hang=4)
