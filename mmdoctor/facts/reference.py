@@ -89,7 +89,7 @@ class SelfTest(msgspec.Struct, frozen=True, kw_only=True):
     """The device's own name."""
     torch_version: str
     threads: int
-    """Threads that torch used for one operation."""
+    """Threads that torch uses for one operation on the CPU. The self-test uses one, except for `threaded`."""
     seconds: float = 0.0
     """Duration of the self-test, without importing torch."""
     parameters: int = 0
@@ -118,6 +118,9 @@ class SelfTest(msgspec.Struct, frozen=True, kw_only=True):
     """A sample in a batch of eight against the same sample alone."""
     cached: tuple[Deviation, ...] = ()
     """Decoding token by token with a cache against all tokens at once."""
+
+    threaded: tuple[Deviation, ...] = ()
+    """All threads against one thread; empty where there is one, or where the device is not the CPU."""
 
     @property
     def damaged_files(self) -> tuple[FileDigest, ...]:

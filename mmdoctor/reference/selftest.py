@@ -46,10 +46,10 @@ def run_self_test(
         torch_version=torch.__version__,
         threads=torch.get_num_threads(),
     )
-    with torch.inference_mode(), _full_float32():
+    with torch.inference_mode(), _full_float32(), _threads(1):
         try:
             report("files", 0.0)
-            run = _Run(torch.device(device), weights, golden_folder)
+            run = _Run(torch.device(device), found.threads, weights, golden_folder)
             found = msgspec.structs.replace(found, **run.files())
             if run.model is not None:
                 found = msgspec.structs.replace(found, **run.everything(report))
@@ -64,8 +64,9 @@ def run_self_test(
 class _Run:
     """One self-test on one device."""
 
-    def __init__(self, device: torch.device, weights: Path, golden_folder: Path) -> None:
+    def __init__(self, device: torch.device, threads: int, weights: Path, golden_folder: Path) -> None:
         self.device = device
+        self.threads = threads
         self.weights = weights
         self.golden_folder = golden_folder
         self.record = golden.read_record(golden_folder)
@@ -110,10 +111,13 @@ class _Run:
         for index, dtype in enumerate(REDUCED):
             report(f"{dtype} against float32", 0.2 + 0.2 * index)
             precisions.append(self.precision(dtype, fused))
-        report("the same again, in a batch, with a cache", 0.6)
+        report("the same again: in a batch, with a cache, with all threads", 0.6)
         found["repeated"] = deviations(self.outputs("float32"), fused, dict.fromkeys(fused, 0.0))
         found["batched"] = self.batched()
         found["cached"] = self.cached()
+        if self.device.type == "cpu" and self.threads > 1:
+            with _threads(self.threads):
+                found["threaded"] = deviations(self.outputs("float32"), fused, self.twice("float32"))
         report("attention kernels", 0.7)
         found["attention"] = tuple(kernels.compare_all(self.device, self.record.attention))
         return {**found, "precisions": tuple(precisions)}
@@ -182,6 +186,20 @@ def _full_float32() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """That many threads for one operation; set back afterwards.
+
+    One is the fastest for a model of this size: with more, waiting for each other on a busy machine takes seconds.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _device_name(device: str) -> str:

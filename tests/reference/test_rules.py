@@ -146,7 +146,12 @@ def test_equal_results_are_silent() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "severity"),
-    [("repeated", Severity.WARNING), ("batched", Severity.ERROR), ("cached", Severity.ERROR)],
+    [
+        ("repeated", Severity.WARNING),
+        ("batched", Severity.ERROR),
+        ("cached", Severity.ERROR),
+        ("threaded", Severity.ERROR),
+    ],
 )
 def test_each_way_to_differ_has_its_finding(kind: str, severity: Severity) -> None:
     tolerance = 0.0 if kind == "repeated" else 0.25
@@ -170,5 +175,6 @@ def test_damaged_files_are_the_one_cause(rule: object) -> None:
         repeated=(off(9),),
         batched=(off(9),),
         cached=(off(9),),
+        threaded=(off(9),),
     )
     silent(rule, everything)  # type: ignore[arg-type]  # one of the rules above

@@ -98,6 +98,17 @@ def test_the_process_is_left_as_it_was() -> None:
     assert not torch.is_inference_mode_enabled()
 
 
+def test_all_threads_are_compared_with_one() -> None:
+    torch.set_num_threads(2)
+    try:
+        test = run_self_test()
+        assert torch.get_num_threads() == test.threads == 2
+    finally:
+        torch.set_num_threads(1)
+    assert len(test.threaded) == 12
+    assert codes(test) == []
+
+
 def test_a_device_that_is_not_there_is_said() -> None:
     test = run_self_test("meta-physical")
 

@@ -9,13 +9,13 @@ from mmdoctor.finding import Evidence, Fix, Problem, Severity
 
 @check("REF005", Severity.ERROR)
 def results_not_reproducible(test: SelfTest) -> Iterator[Problem]:
-    """The same sample gives other results when it is run again, in a batch, or with a cache.
+    """The same sample gives other results when it is run again, in a batch, with a cache, or with more threads.
 
     ## What it checks
 
     The bundled model in float32: the same input twice must be equal in every bit. A sample as the first of eight must
-    be the sample alone, and decoding token by token with a cache must be decoding all tokens at once, within twice
-    the tolerance of rounding, since either run rounds in its own order.
+    be the sample alone, decoding token by token with a cache must be decoding all tokens at once, and all threads must
+    give what one thread gives, within twice the tolerance of rounding, since either run rounds in its own order.
 
     ## Why it matters
 
@@ -40,6 +40,7 @@ def results_not_reproducible(test: SelfTest) -> Iterator[Problem]:
         ("run a second time", test.repeated, Severity.WARNING),
         ("run in a batch of eight", test.batched, Severity.ERROR),
         ("decoded with a cache", test.cached, Severity.ERROR),
+        (f"run with {test.threads} threads", test.threaded, Severity.ERROR),
     )
     for what, deviations, severity in kinds:
         wrong = [deviation for deviation in deviations if deviation.exceeded]
