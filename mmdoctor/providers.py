@@ -6,12 +6,13 @@ from typing import Any
 
 from mmdoctor.facts.checkpoint import Checkpoint, Checksums, CompleteCheckpoint
 from mmdoctor.facts.documents import Documents
-from mmdoctor.facts.machine import Machine
+from mmdoctor.facts.machine import Accelerator, Machine
+from mmdoctor.facts.memory import WeightMemory
 from mmdoctor.facts.model import AudioModel, ModelConfig, MultimodalModel, SpecialTokenIds, TextModel, VisionModel
 from mmdoctor.facts.parts import AttentionBlocks, Embeddings, LayerStacks, Parts
 from mmdoctor.facts.quantisation import Adapter, PackedModules, QuantisationConfig
 from mmdoctor.facts.reference import SelfTest
-from mmdoctor.facts.tokenizer import AudioProcessor, ChatTemplates, ImageProcessor, Processor, ProcessorFiles, Tokenizer
+from mmdoctor.facts.tokenizer import AudioProcessor, ChatTemplates, ImageProcessor, Processor, ProcessorFiles, Tokenizer, TokenizerFile
 
 Provider = Callable[..., Any]
 
@@ -21,6 +22,7 @@ _WHERE: dict[type, str] = {
     Checksums: "mmdoctor.probes.checksums:checksums",
     Documents: "mmdoctor.readers.documents:documents",
     ModelConfig: "mmdoctor.readers.documents:model_config",
+    TokenizerFile: "mmdoctor.readers.vocabulary:tokenizer_file",
     Tokenizer: "mmdoctor.readers.tokenizer:tokenizer",
     ImageProcessor: "mmdoctor.readers.processors:image_processor",
     AudioProcessor: "mmdoctor.readers.processors:audio_processor",
@@ -40,6 +42,8 @@ _WHERE: dict[type, str] = {
     Embeddings: "mmdoctor.architectures.embeddings:embeddings",
     PackedModules: "mmdoctor.architectures.packed:packed_modules",
     Machine: "mmdoctor.probes.machine:machine",
+    Accelerator: "mmdoctor.target:accelerator",
+    WeightMemory: "mmdoctor.memory.weights:weight_memory",
     SelfTest: "mmdoctor.probes.reference:self_test",
 }
 

@@ -1,0 +1,1 @@
+"""Memory that a model takes on an accelerator, and the accelerators there are."""

@@ -1,0 +1,74 @@
+"""This machine: memory, CPUs, accelerators and packages, without user or host names and without a CUDA context."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from mmdoctor.facts.machine import Gpu, Machine
+from mmdoctor.probes import cgroups, nvml
+
+PACKAGES = (
+    "accelerate", "autoawq", "auto-gptq", "bitsandbytes", "compressed-tensors", "decord", "flash-attn",
+    "flashinfer-python", "gguf", "gptqmodel", "huggingface-hub", "librosa", "llama-cpp-python", "mistral-common",
+    "numpy", "optimum", "peft", "pillow", "protobuf", "qwen-vl-utils", "safetensors", "sentencepiece", "sglang",
+    "timm", "tokenizers", "torch", "torchaudio", "torchcodec", "torchvision", "transformers", "triton", "vllm",
+    "xformers",
+)  # fmt: skip
+"""Distributions whose version decides whether a multimodal model loads and runs."""
+
+
+def machine() -> Machine:
+    """This host as this process may use it."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    ram = min(filter(None, (memory.total, cgroups.memory_limit())))
+    headroom = cgroups.memory_headroom()
+    found = nvml.inventory(os.environ.get("CUDA_VISIBLE_DEVICES"), ram)
+    gpus, note = found.gpus, found.note
+    if not gpus and _is_apple_silicon():
+        gpus, note = (_apple(ram, memory.available),), None
+    return Machine(
+        platform=platform.platform(),
+        python=platform.python_version(),
+        cpus=_cpus(),
+        ram_bytes=ram,
+        ram_available_bytes=memory.available if headroom is None else min(memory.available, headroom),
+        gpus=gpus,
+        gpu_note=note,
+        driver=found.driver,
+        cuda=found.cuda,
+        packages=_packages(),
+    )
+
+
+def _cpus() -> int:
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(filter(None, (allowed, cgroups.cpu_limit())))
+
+
+def _packages() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            installed: str | None = version(name)
+        except (PackageNotFoundError, ValueError):
+            continue
+        if installed:  # None where a distribution's metadata lacks a version
+            found[name] = installed
+    return found
+
+
+def _is_apple_silicon() -> bool:
+    return sys.platform == "darwin" and platform.machine() == "arm64"
+
+
+def _apple(ram: int, available: int) -> Gpu:
+    try:
+        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        name = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()  # noqa: S603 - a fixed command of the system
+    except (OSError, subprocess.SubprocessError):
+        name = ""
+    return Gpu(index=0, name=name or "Apple silicon", total_bytes=ram, free_bytes=available, unified=True)
