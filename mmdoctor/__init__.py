@@ -6,24 +6,18 @@ For programs: `check_path`. For authors of rules: `check`, `Problem`, `Evidence`
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+# Imported here, not lazily: `mmdoctor.check` is a module too, and the name must be the decorator whatever was imported first.
+from mmdoctor.check import Check, check
+from mmdoctor.errors import MMDoctorError
+from mmdoctor.finding import Confidence, Edit, Evidence, Finding, Fix, Problem, Severity
+from mmdoctor.location import Location
 
-_EXPORTS = {
-    "Check": "mmdoctor.check",
-    "Confidence": "mmdoctor.finding",
-    "Edit": "mmdoctor.finding",
-    "Evidence": "mmdoctor.finding",
-    "Finding": "mmdoctor.finding",
-    "Fix": "mmdoctor.finding",
-    "Location": "mmdoctor.location",
-    "MMDoctorError": "mmdoctor.errors",
-    "Problem": "mmdoctor.finding",
-    "Report": "mmdoctor.report.model",
-    "Severity": "mmdoctor.finding",
-    "check": "mmdoctor.check",
-    "check_path": "mmdoctor.examine",
-    "provider": "mmdoctor.plugins",
-}
+if TYPE_CHECKING:
+    from mmdoctor.examine import check_path
+    from mmdoctor.plugins import provider
+    from mmdoctor.report.model import Report
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Check",
@@ -43,17 +37,14 @@ __all__ = [
     "provider",
 ]
 
-if TYPE_CHECKING:
-    from mmdoctor.check import Check, check
-    from mmdoctor.errors import MMDoctorError
-    from mmdoctor.examine import check_path
-    from mmdoctor.finding import Confidence, Edit, Evidence, Finding, Fix, Problem, Severity
-    from mmdoctor.location import Location
-    from mmdoctor.plugins import provider
-    from mmdoctor.report.model import Report
+_LAZY = {
+    "Report": "mmdoctor.report.model",
+    "check_path": "mmdoctor.examine",
+    "provider": "mmdoctor.plugins",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
+    if name not in _LAZY:
         raise AttributeError(f"module 'mmdoctor' has no attribute {name!r}")
-    return getattr(importlib.import_module(_EXPORTS[name]), name)
+    return getattr(importlib.import_module(_LAZY[name]), name)
