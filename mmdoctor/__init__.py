@@ -6,7 +6,7 @@ For programs: `check_path`. For authors of rules: `check`, `Problem`, `Evidence`
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# Imported here, not lazily: `mmdoctor.check` is a module too, and the name must be the decorator whatever was imported first.
+# Not lazy: `mmdoctor.check` is a module too, and the name must mean the decorator whatever was imported first.
 from mmdoctor.check import Check, check
 from mmdoctor.errors import MMDoctorError
 from mmdoctor.finding import Confidence, Edit, Evidence, Finding, Fix, Problem, Severity
