@@ -144,12 +144,15 @@ class ProcessorFiles(msgspec.Struct, frozen=True, kw_only=True):
     """Which processor, tokenizer and template files there are."""
 
     present: tuple[str, ...]
-    """Names of the files, pointers and error pages left out."""
+    """Names of the files; Git LFS pointers and error pages count, they are INT001's."""
     tokenizer: tuple[str, ...] = ()
     """Those of them that a vocabulary can be loaded from."""
     nested_image_processor: bool = False
     """processor_config.json carries the image processor (transformers 5)."""
+    usable: tuple[str, ...] = ()
+    """Those of them that are what their name says: not a pointer, not an error page, not a dangling link."""
     nested_feature_extractor: bool = False
+    nested_video_processor: bool = False
 
 
 class ChatTemplate(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,17 +10,17 @@ of the vocabulary keeps its id there, any other gets the next free one (added_vo
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmdoctor.engine import Unavailable
+from mmdoctor.engine import NotApplicable, Unavailable
 from mmdoctor.facts.documents import Documents, JsonDocument, escape
 from mmdoctor.facts.source import Source
 from mmdoctor.facts.tokenizer import AddedToken, Tokenizer, TokenizerFile
 from mmdoctor.location import Location, Reading
-from mmdoctor.readers.vocabulary import tokenizer_file, vocabulary_files
+from mmdoctor.readers.vocabulary import vocabulary_files
 
 CONFIG, LEGACY, ADDED = "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"
 
 
-def tokenizer(source: Source, documents: Documents) -> Tokenizer:
+def tokenizer(source: Source, documents: Documents, file: TokenizerFile | None) -> Tokenizer:
     """The tokenizer with the ids that it gives, as far as its files tell.
 
     Raises:
@@ -28,7 +28,9 @@ def tokenizer(source: Source, documents: Documents) -> Tokenizer:
         Unavailable: its vocabulary is a stand-in or cannot be read, and no other file lists added tokens.
     """
     listed = tuple(_listed(documents))
-    base = _vocabulary(source, bool(listed))
+    base = file or _without_vocabulary(source, known=bool(listed))
+    if base.broken is not None:
+        raise Unavailable(f"{base.file} cannot be read: {base.broken.reason}")
     config = documents.find(CONFIG)
     named = dict(_named(documents))
     added = _numbered(base, listed, named, tuple(_extra(documents))) if base.complete else _as_stated(base, listed)
@@ -49,17 +51,15 @@ def tokenizer(source: Source, documents: Documents) -> Tokenizer:
     )
 
 
-def _vocabulary(source: Source, others: bool) -> TokenizerFile:
-    """The vocabulary file; an empty one where only other files list added tokens with their ids."""
-    try:
-        base = tokenizer_file(source)
-    except Unavailable:
-        if not others:
-            raise
-        return TokenizerFile(file=vocabulary_files(source)[0].path, kind="", complete=False)
-    if base.broken is not None:
-        raise Unavailable(f"{base.file} cannot be read: {base.broken.reason}")
-    return base
+def _without_vocabulary(source: Source, *, known: bool) -> TokenizerFile:
+    """An empty vocabulary beside the added tokens that other files list with their ids."""
+    files = vocabulary_files(source)
+    if not known:
+        if not files:
+            raise NotApplicable("there is no tokenizer")
+        entry = files[0]
+        raise Unavailable(f"{entry.path} is {entry.problem or f'a stand-in ({entry.kind})'}, not a vocabulary")
+    return TokenizerFile(file=files[0].path if files else CONFIG, kind="", complete=False)
 
 
 def _listed(documents: Documents) -> Iterator[AddedToken]:
@@ -75,8 +75,8 @@ def _listed(documents: Documents) -> Iterator[AddedToken]:
                 at = config.at(f"/added_tokens_decoder/{key}")
                 yield AddedToken(id=number, content=text, special=special, at=at)
     elif legacy is not None:
-        ids = {k: v for k, v in legacy.value.items() if isinstance(v, int) and not isinstance(v, bool) and v >= 0}
-        for text, number in sorted(ids.items(), key=lambda item: item[1]):
+        numbers = {k: v for k, v in legacy.value.items() if isinstance(v, int) and not isinstance(v, bool) and v >= 0}
+        for text, number in sorted(numbers.items(), key=lambda item: item[1]):
             yield AddedToken(id=number, content=text, special=False, at=legacy.at(f"/{escape(text)}"))
 
 

@@ -192,5 +192,3 @@ def _tekken(data: bytes, file: str) -> TokenizerFile:
             for index, t in enumerate(parsed.special_tokens or ())
         ),
     )
-
-
