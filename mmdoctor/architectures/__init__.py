@@ -1,4 +1,4 @@
-"""Model families: what the numbers of a configuration and the names of tensors mean. Knows nothing about file formats."""
+"""Model families: what the numbers of a configuration and the names of tensors mean. No file formats here."""
 
 from mmdoctor.architectures.normalise import normalise
 from mmdoctor.engine import NotApplicable
@@ -7,8 +7,15 @@ from mmdoctor.facts.model import AudioModel, ModelConfig, MultimodalModel, Speci
 from mmdoctor.location import Reading
 
 _SPECIAL = (
-    ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id", "forced_bos_token_id")
-    + ("forced_eos_token_id", "unk_token_id", "sep_token_id", "cls_token_id")
+    "pad_token_id",
+    "bos_token_id",
+    "eos_token_id",
+    "decoder_start_token_id",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "unk_token_id",
+    "sep_token_id",
+    "cls_token_id",
 )
 
 
@@ -63,7 +70,9 @@ def special_token_ids(documents: Documents, config: ModelConfig, model: Multimod
         for name in _SPECIAL:
             pointer = f"{section}/{name}"
             value = document.get(pointer)
-            places = [(f"{pointer}/{i}", v) for i, v in enumerate(value)] if isinstance(value, list) else [(pointer, value)]
+            places = (
+                [(f"{pointer}/{i}", v) for i, v in enumerate(value)] if isinstance(value, list) else [(pointer, value)]
+            )
             found += [
                 (name, Reading(v, document.at(place)))
                 for place, v in places

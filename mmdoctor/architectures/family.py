@@ -43,6 +43,9 @@ AUDIO_SECTIONS = (
 """Where families put the audio tower."""
 
 
+_GENERAL: Mapping[str, tuple[str, ...]] = {}
+
+
 class Section(msgspec.Struct, frozen=True, kw_only=True):
     """Where a part's settings stand and how they are spelled, as far as that is not the general way."""
 
@@ -75,16 +78,32 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     """Role of a placeholder to its keys, where the general spellings do not have it."""
 
 
-def text(*at: str, model_type: str | None = None, decoder: bool = True, **spelling: tuple[str, ...]) -> Section:
+def text(
+    *at: str,
+    model_type: str | None = None,
+    decoder: bool = True,
+    spelling: Mapping[str, tuple[str, ...]] = _GENERAL,
+    **keys: tuple[str, ...],
+) -> Section:
     """A text section; without pointers, at the usual places and else at the top level."""
-    return Section(at=at or (*TEXT_SECTIONS, ""), model_type=model_type, decoder=decoder, spelling=spelling)
+    return Section(at=at or (*TEXT_SECTIONS, ""), model_type=model_type, decoder=decoder, spelling={**spelling, **keys})
 
 
-def vision(*at: str, model_type: str | None = None, **spelling: tuple[str, ...]) -> Section:
+def vision(
+    *at: str,
+    model_type: str | None = None,
+    spelling: Mapping[str, tuple[str, ...]] = _GENERAL,
+    **keys: tuple[str, ...],
+) -> Section:
     """A vision section; without pointers, at the usual places."""
-    return Section(at=at or VISION_SECTIONS, model_type=model_type, spelling=spelling)
+    return Section(at=at or VISION_SECTIONS, model_type=model_type, spelling={**spelling, **keys})
 
 
-def audio(*at: str, model_type: str | None = None, **spelling: tuple[str, ...]) -> Section:
+def audio(
+    *at: str,
+    model_type: str | None = None,
+    spelling: Mapping[str, tuple[str, ...]] = _GENERAL,
+    **keys: tuple[str, ...],
+) -> Section:
     """An audio section; without pointers, at the usual places."""
-    return Section(at=at or AUDIO_SECTIONS, model_type=model_type, spelling=spelling)
+    return Section(at=at or AUDIO_SECTIONS, model_type=model_type, spelling={**spelling, **keys})

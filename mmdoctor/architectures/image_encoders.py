@@ -22,9 +22,33 @@ FAMILIES = (
     Family(
         name="pyramid",
         model_types=(
-            ("swin", "swinv2", "donut-swin", "maskformer-swin", "convnext", "convnextv2", "resnet", "regnet", "cvt", "pvt")
-            + ("pvt_v2", "segformer", "mobilevit", "mobilevitv2", "mobilenet_v1", "mobilenet_v2", "efficientnet")
-            + ("focalnet", "dinat", "levit", "poolformer", "swiftformer", "hiera", "bit", "timm_wrapper")
+            (
+                "swin",
+                "swinv2",
+                "donut-swin",
+                "maskformer-swin",
+                "convnext",
+                "convnextv2",
+                "resnet",
+                "regnet",
+                "cvt",
+                "pvt",
+                "pvt_v2",
+                "segformer",
+                "mobilevit",
+                "mobilevitv2",
+                "mobilenet_v1",
+                "mobilenet_v2",
+                "efficientnet",
+                "focalnet",
+                "dinat",
+                "levit",
+                "poolformer",
+                "swiftformer",
+                "hiera",
+                "bit",
+                "timm_wrapper",
+            )
         ),
         vision=vision(
             "",

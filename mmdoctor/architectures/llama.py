@@ -15,7 +15,10 @@ FAMILIES = (
         name="mllama", model_types=("mllama_text_model",), classes=("MllamaForCausalLM",), text=text("/text_config", "")
     ),
     Family(
-        name="llama4", model_types=("llama4",), text=text("/text_config"), vision=vision("/vision_config"),
+        name="llama4",
+        model_types=("llama4",),
+        text=text("/text_config"),
+        vision=vision("/vision_config"),
         extra_positions=1,
     ),
 )

@@ -19,8 +19,15 @@ from mmdoctor.location import Reading
 
 _TOKEN_KEYS: Mapping[str, tuple[str, ...]] = {
     "image": (
-        ("image_token_id", "image_token_index", "media_placeholder_token_id", "media_token_id", "img_context_token_id")
-        + ("im_patch_token_id", "image_context_token_id")
+        (
+            "image_token_id",
+            "image_token_index",
+            "media_placeholder_token_id",
+            "media_token_id",
+            "img_context_token_id",
+            "im_patch_token_id",
+            "image_context_token_id",
+        )
     ),
     "video": ("video_token_id", "video_token_index"),
     "audio": ("audio_token_id", "audio_token_index"),
@@ -64,7 +71,9 @@ def normalise(config: ModelConfig) -> MultimodalModel:
     )
 
 
-def _open(config: ModelConfig, section: Section, keys: Mapping[str, tuple[str, ...]], kind: str) -> SectionReader | None:
+def _open(
+    config: ModelConfig, section: Section, keys: Mapping[str, tuple[str, ...]], kind: str
+) -> SectionReader | None:
     """The reader of the first of a section's places that exists."""
     for pointer in section.at:
         value = config.document.get(pointer) if pointer else config.document.value
@@ -75,7 +84,7 @@ def _open(config: ModelConfig, section: Section, keys: Mapping[str, tuple[str, .
 
 
 def _class_of(config: ModelConfig, section: Section, pointer: str, value: Mapping[str, Any], kind: str) -> str | None:
-    """The model type whose class defaults hold in a section: the one that it names, else the usual one of its parent."""
+    """The model type whose class defaults hold in a section: the one it names, else the usual one of its parent."""
     if not pointer:
         return section.model_type or config.model_type
     table = class_defaults()
@@ -98,8 +107,17 @@ def _text(config: ModelConfig, family: Family) -> TextModel | None:
         return None
     fields = {
         name: reader.integer(name)
-        for name in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-        + ("num_key_value_heads", "head_dim", "vocab_size", "max_position_embeddings", "encoder_layers")
+        for name in (
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "head_dim",
+            "vocab_size",
+            "max_position_embeddings",
+            "encoder_layers",
+        )
     }
     if family.name == "generic" and fields["hidden_size"] is None and fields["vocab_size"] is None:
         return None
@@ -107,7 +125,7 @@ def _text(config: ModelConfig, family: Family) -> TextModel | None:
     mtp = reader.integer("num_nextn_predict_layers")
     return TextModel(
         section=reader.pointer,
-        model_type=_stated_type(config, reader),
+        model_type=_stated_type(reader),
         **fields,
         tie_word_embeddings=reader.boolean("tie_word_embeddings"),
         is_decoder=family.text.decoder and _generates(config, family, reader),
@@ -132,15 +150,26 @@ def _vision(config: ModelConfig, family: Family) -> VisionModel | None:
         return None
     fields = {
         name: reader.integer(name)
-        for name in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_channels")
-        + ("patch_size", "temporal_patch_size", "image_size", "spatial_merge_size", "output_size", "head_dim")
-        + ("num_positions",)
+        for name in (
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_channels",
+            "patch_size",
+            "temporal_patch_size",
+            "image_size",
+            "spatial_merge_size",
+            "output_size",
+            "head_dim",
+            "num_positions",
+        )
     }
     if family.name == "generic" and not any(fields.values()):
         return None
     return VisionModel(
         section=reader.pointer,
-        model_type=_stated_type(config, reader),
+        model_type=_stated_type(reader),
         **fields,
         image_shape=reader.edges("image_size"),
         patch_shape=reader.edges("patch_size"),
@@ -183,13 +212,13 @@ def _audio(config: ModelConfig, family: Family) -> AudioModel | None:
         return None
     return AudioModel(
         section=reader.pointer,
-        model_type=_stated_type(config, reader),
+        model_type=_stated_type(reader),
         **fields,
         by_default=tuple(reader.by_default),
     )
 
 
-def _stated_type(config: ModelConfig, reader: SectionReader) -> str | None:
+def _stated_type(reader: SectionReader) -> str | None:
     stated = reader.section.get("model_type")
     return stated if isinstance(stated, str) else reader.model_type
 
@@ -215,7 +244,11 @@ def _ties_by_default(model_type: str | None, text: TextModel | None) -> bool | N
     """
     table = class_defaults()
     top = table.get(model_type or "", ClassDefaults()).ties
-    inner = table.get((text.model_type if text else None) or "", ClassDefaults()).ties if text and text.section else top
+    inner = (
+        table.get((text.model_type if text else None) or "", ClassDefaults()).ties
+        if text is not None and text.section
+        else top
+    )
     new, old = top[0], inner[1] if inner[1] is not None else inner[0]
     return new if new is not None and new == old else None
 

@@ -1,8 +1,8 @@
 """Qwen's multimodal models.
 
-Qwen2-VL spells the tower's width `embed_dim` and means the width handed on by `hidden_size`; from Qwen2.5-VL on they are
-`hidden_size` and `out_hidden_size` (transformers models/qwen2_vl and qwen2_5_vl, configuration files). Files saved before
-transformers 4.52 have the text settings at the top level.
+Qwen2-VL spells the tower's width `embed_dim` and means the width handed on by `hidden_size`; from Qwen2.5-VL on they
+are `hidden_size` and `out_hidden_size` (transformers models/qwen2_vl and qwen2_5_vl, configuration files). Files saved
+before transformers 4.52 have the text settings at the top level.
 """
 
 from mmdoctor.architectures.family import Family, audio, text, vision

@@ -9,8 +9,19 @@ from mmdoctor.architectures.spelling import class_defaults
 from mmdoctor.facts.documents import JsonDocument
 
 _MODULES = (
-    ("llava", "qwen", "gemma", "internvl", "idefics", "blip", "mistral", "llama", "speech", "contrastive")
-    + ("image_encoders", "language", "remote")
+    "llava",
+    "qwen",
+    "gemma",
+    "internvl",
+    "idefics",
+    "blip",
+    "mistral",
+    "llama",
+    "speech",
+    "contrastive",
+    "image_encoders",
+    "language",
+    "remote",
 )
 
 _TEXT_MARKS = ("vocab_size", "padded_vocab_size", "n_vocab")

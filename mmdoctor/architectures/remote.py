@@ -1,7 +1,7 @@
 """Families whose code comes with the model, not with transformers: fields as their own configuration files name them.
 
-Sources: the configuration_*.py beside each model; Phi-3-Vision and MiniCPM-V keep the tower's settings in code, so only what
-the file states is read.
+Sources: the configuration_*.py beside each model; Phi-3-Vision and MiniCPM-V keep the tower's settings in code, so only
+what the file states is read.
 """
 
 from mmdoctor.architectures.family import Family, audio, text, vision
@@ -20,7 +20,7 @@ FAMILIES = (
         model_types=("phi3_v",),
         classes=("Phi3VForCausalLM",),
         text=text(""),
-        vision=vision("/img_processor", **_NOTHING, patch_size=(), image_size=()),
+        vision=vision("/img_processor", spelling=_NOTHING, patch_size=(), image_size=()),
         interpolates=True,
     ),
     Family(
@@ -36,7 +36,7 @@ FAMILIES = (
         model_types=("minicpmv", "minicpmo"),
         classes=("MiniCPMV", "MiniCPMO"),
         text=text(""),
-        vision=vision("/vision_config", "", **_NOTHING),
+        vision=vision("/vision_config", "", spelling=_NOTHING),
         audio=audio("/audio_config"),
         interpolates=True,
     ),
@@ -73,7 +73,7 @@ FAMILIES = (
         name="fuyu",
         model_types=("fuyu",),
         text=text("/text_config", "", model_type="persimmon"),
-        vision=vision("", **_NOTHING, image_size=()),
+        vision=vision("", spelling=_NOTHING, image_size=()),
         interpolates=True,
     ),
     Family(

@@ -16,20 +16,29 @@ FAMILIES = (
         name="whisper",
         model_types=("whisper",),
         classes=("WhisperForConditionalGeneration",),
-        text=text("", **_DECODER),
-        audio=audio("", **_ENCODER),
+        text=text("", spelling=_DECODER),
+        audio=audio("", spelling=_ENCODER),
     ),
     Family(
         name="speech_to_text",
         model_types=("speech_to_text", "moonshine"),
-        text=text("", **_DECODER | {"num_hidden_layers": ("decoder_layers", "decoder_num_hidden_layers")}),
-        audio=audio("", **_ENCODER),
+        text=text("", spelling=_DECODER | {"num_hidden_layers": ("decoder_layers", "decoder_num_hidden_layers")}),
+        audio=audio("", spelling=_ENCODER),
     ),
     Family(
         name="wav2vec2",
         model_types=(
-            ("wav2vec2", "hubert", "wavlm", "wav2vec2-bert", "wav2vec2-conformer", "unispeech", "unispeech-sat", "sew")
-            + ("data2vec-audio",)
+            (
+                "wav2vec2",
+                "hubert",
+                "wavlm",
+                "wav2vec2-bert",
+                "wav2vec2-conformer",
+                "unispeech",
+                "unispeech-sat",
+                "sew",
+                "data2vec-audio",
+            )
         ),
         audio=audio("", num_mel_bins=(), max_source_positions=()),
     ),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -24,8 +24,15 @@ TEXT_KEYS: Mapping[str, tuple[str, ...]] = {
     "head_dim": ("head_dim", "d_kv", "attention_head_dim", "kv_channels"),
     "vocab_size": ("vocab_size", "padded_vocab_size", "n_vocab"),
     "max_position_embeddings": (
-        ("max_position_embeddings", "max_target_positions", "n_positions", "max_sequence_length", "max_seq_len")
-        + ("seq_length", "n_ctx")
+        (
+            "max_position_embeddings",
+            "max_target_positions",
+            "n_positions",
+            "max_sequence_length",
+            "max_seq_len",
+            "seq_length",
+            "n_ctx",
+        )
     ),
     "encoder_layers": ("encoder_layers",),
     "num_nextn_predict_layers": ("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_layers"),
@@ -56,7 +63,12 @@ AUDIO_KEYS: Mapping[str, tuple[str, ...]] = {
     "max_source_positions": ("max_source_positions", "n_ctx"),
 }
 
-HEAD_COUNTS = ("num_attention_heads", "encoder_attention_heads", "decoder_attention_heads", "num_global_attention_heads")
+HEAD_COUNTS = (
+    "num_attention_heads",
+    "encoder_attention_heads",
+    "decoder_attention_heads",
+    "num_global_attention_heads",
+)
 """Keys that state query heads of some of the layers."""
 
 
@@ -153,11 +165,9 @@ def edges_of(value: object) -> tuple[int, int] | None:
     if isinstance(value, list):
         if len(value) not in (1, 2) or not all(_is_size(v) for v in value):
             return None
-        return int(value[0]), int(value[-1])
-    return (int(value), int(value)) if _is_size(value) else None  # type: ignore[call-overload]  # _is_size says int
+        return value[0], value[-1]
+    return (value, value) if _is_size(value) else None
 
 
-def _is_size(value: object) -> bool:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+def _is_size(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < LARGEST
