@@ -234,7 +234,7 @@ GLM = (
 )  # fmt: skip
 
 
-@recipe("glm4v", **CHAT | {"video": V5})
+@recipe("glm4v", **CHAT)
 def glm4v() -> Made:
     """GLM-4.1V: Qwen's patches and positions, another tower."""
     from tests.specimens import vocabulary

@@ -23,20 +23,12 @@ WATCHING = (
 """Families whose chat takes a video."""
 
 
-def folder_of(name: str) -> Path:
-    """The folder of a specimen, or a skip with the reason."""
-    try:
-        return specimens.build(name)
-    except specimens.UnavailableError as reason:
-        pytest.skip(str(reason))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", specimens.NAMES)
 def test_loads_cleanly_and_answers_to_its_input(name: str) -> None:
     from tests.specimens.examine import examine
 
-    seen = examine(name, folder_of(name))
+    seen = examine(name, specimens.build(name))
 
     assert seen.loading == {}, f"{name} does not load cleanly"
     assert seen.finite, f"{name} puts out NaN or Inf"
@@ -51,7 +43,7 @@ def test_loads_cleanly_and_answers_to_its_input(name: str) -> None:
 def test_watches_a_video(name: str) -> None:
     from tests.specimens.examine import watch
 
-    shapes = watch(name, folder_of(name))
+    shapes = watch(name, specimens.build(name))
 
     assert shapes, f"{name} puts nothing out for a video"
 
@@ -59,11 +51,11 @@ def test_watches_a_video(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", specimens.NAMES)
 def test_the_files_agree_with_each_other(name: str) -> None:
-    assert disagreements(folder_of(name)) == []
+    assert disagreements(specimens.build(name)) == []
 
 
 def test_the_audit_sees_what_disagrees(tmp_path: Path) -> None:
-    patient = Patient.copy(folder_of("qwen2_5_vl"), tmp_path / "sick")
+    patient = Patient.copy(specimens.build("qwen2_5_vl"), tmp_path / "sick")
     patient.edit(
         "config.json", {"/image_token_id": 9999, "/vision_config/patch_size": 16, "/text_config/vocab_size": 9}
     )
