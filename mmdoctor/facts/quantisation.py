@@ -23,6 +23,8 @@ class PackedModules(msgspec.Struct, frozen=True, kw_only=True):
     """The method that the names and shapes imply; None when nothing is packed."""
     alternatives: tuple[str, ...] = ()
     """Other methods with the same names and shapes."""
+    mixed_with: tuple[str, ...] = ()
+    """Methods that fit other modules of the same checkpoint only."""
     modules: tuple[str, ...] = ()
     """Full module names, in file order."""
     signs: Mapping[str, int] = {}

@@ -2,6 +2,7 @@
 
 from mmdoctor.engine import Unavailable
 from mmdoctor.facts.source import FileEntry, FileKind, Source
+from mmdoctor.readers.regular import open_regular
 
 NOT_CONTENT = frozenset({FileKind.LFS_POINTER, FileKind.HTML})
 """Kinds that stand in for the real file; INT001 reports them."""
@@ -23,10 +24,10 @@ def read(source: Source, entry: FileEntry, limit: int) -> bytes:
     if entry.size > limit:
         raise Unavailable(f"{entry.path} has {entry.size:,} bytes, more than the {limit:,} that are read")
     try:
-        with source.absolute(entry.path).open("rb") as file:
-            data = file.read(limit + 1)
+        with open_regular(source.absolute(entry.path)) as file:
+            data = file.pread(0, limit + 1)
     except OSError as error:
-        raise Unavailable(f"{entry.path} cannot be read: {error.strerror}") from None
+        raise Unavailable(f"{entry.path} cannot be read: {error.strerror or 'it is not a regular file'}") from None
     if len(data) > limit:
         raise Unavailable(f"{entry.path} grew past {limit:,} bytes while it was read")
     return data
