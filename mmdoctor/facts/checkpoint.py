@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mmdoctor.facts.dtypes import dtype
+from mmdoctor.facts.gguf import GgufMetadata
 from mmdoctor.facts.pickles import PickleProgram
 from mmdoctor.facts.source import FileKind
 from mmdoctor.location import Location, Reading
@@ -67,6 +68,9 @@ class DamageKind(enum.StrEnum):
     MEMBER_MISSING = "archive member missing"
     MEMBER_SIZE = "archive member has another size"
     MEMBER_NAME = "unsafe archive member name"
+    MEMBER_HEADER = "archive member's two headers disagree"
+    MEMBER_HIDDEN = "archive member that the directory does not list"
+    MEMBER_UNREADABLE = "archive member cannot be unpacked"
     PICKLE_BROKEN = "pickle is broken"
     PICKLE_TOO_COMPLEX = "pickle exceeds the limits"
     UNSUPPORTED_VERSION = "unsupported version"
@@ -119,6 +123,8 @@ class WeightFile(msgspec.Struct, frozen=True, kw_only=True):
     """All dictionaries of tensors found, largest first; empty for formats without nesting."""
     program: PickleProgram | None = None
     """What the pickle inside would do, if there is one."""
+    gguf: GgufMetadata | None = None
+    """What the key-value pairs of a GGUF file say; None for other formats."""
     note: str | None = None
     """What this format means for the user, where mmdoctor only recognises it."""
 
@@ -136,6 +142,8 @@ class ShardIndex(msgspec.Struct, frozen=True, kw_only=True):
     """Tensor name to file name."""
     total_size: Reading[int] | None = None
     """`metadata.total_size` in bytes, often stale."""
+    problems: tuple[str, ...] = ()
+    """What keeps loaders from using the index at all: no `metadata`, no `weight_map`, values that are not names."""
 
     def files(self) -> tuple[str, ...]:
         """The files that the index names, in order of first mention."""
