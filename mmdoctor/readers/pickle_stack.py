@@ -27,6 +27,8 @@ MAX_INTEGER = 1 << 12
 """Bytes of an integer; reading more takes quadratic time in protocol 0."""
 MAX_NESTED = 256
 """Strings kept as candidates for a pickle within the pickle."""
+MAX_LOADS = 20_000
+"""Storages within a pickle that are looked into."""
 HIGHEST_PROTOCOL = 5
 
 _NESTED_START = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
@@ -48,6 +50,8 @@ class PickleStack:
         self.persistent: list[Persistent] = []
         self.nested: list[bytes | Blob] = []
         """Byte strings that begin like a pickle or a zip archive."""
+        self.loads: list[Call] = []
+        """Calls of `torch.storage._load_from_bytes`: storages in a pickle that torch.save did not write."""
         self.opcodes = bytearray(256)
         """1 where an opcode was met."""
         self.work = work
@@ -164,7 +168,9 @@ class PickleStack:
                 self.stack.append(self._attribute(function, call))
                 return
             function.called = True
-            if function.name == "encode" and function.module == "_codecs":
+            if function.name == "_load_from_bytes" and len(self.loads) < MAX_LOADS:
+                self.loads.append(call)
+            elif function.name == "encode" and function.module == "_codecs":
                 text = call.argument(0)
                 if isinstance(text, str) and text.startswith("\x80"):
                     self.maybe_nested(text.encode("latin-1", "replace"))

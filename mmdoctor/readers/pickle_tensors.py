@@ -92,8 +92,8 @@ def tensor_of(record: Record, depth: int = 0) -> TensorRecord | None:
 
 def storage_of(record: Record) -> Storage | None:
     """The storage that a record stands for, None where it is something else."""
-    if isinstance(record, Call) and record.dotted.endswith("storage.TypedStorage"):
-        record = record.argument(0)
+    if isinstance(record, Call):
+        record = record.state if record.dotted == "torch.storage._load_from_bytes" else record.argument(0)
     if not isinstance(record, Persistent) or not isinstance(record.identity, tuple) or len(record.identity) < 5:
         return None
     kind, cls, key, device, numel = record.identity[:5]
