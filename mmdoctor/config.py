@@ -1,5 +1,6 @@
 """`[tool.mmdoctor]` of pyproject.toml, or mmdoctor.toml: found from the working directory, never in the artefact."""
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -68,7 +69,7 @@ def find_configuration(start: Path, artefact: Path | None = None) -> Configurati
     Raises:
         ConfigurationError: the file is broken, or has a key or value that means nothing.
     """
-    root = artefact.resolve() if artefact is not None else None
+    root = _resolved(artefact) if artefact is not None else None
     here = start.resolve()
     for folder in (here, *here.parents):
         if root is not None and folder.is_relative_to(root):
@@ -82,6 +83,14 @@ def find_configuration(start: Path, artefact: Path | None = None) -> Configurati
                 )
             return configuration
     return Configuration()
+
+
+def _resolved(path: Path) -> Path | None:
+    """The path without links; None for one that cannot exist, which is for the reader to say."""
+    try:
+        return Path(os.path.realpath(path.expanduser()))
+    except (ValueError, RuntimeError):
+        return None
 
 
 def _in_folder(folder: Path) -> Configuration | None:

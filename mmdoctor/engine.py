@@ -96,14 +96,14 @@ class Engine:
             return None
 
     def _make(self, kind: type) -> object:
-        provider = self._providers.get(kind)
-        if provider is None:
-            return Unavailable(f"nothing provides {kind.__name__}")
         if kind in self._resolving:
             chain = " -> ".join(t.__name__ for t in [*self._resolving, kind])
             return ProviderFailed(Crashed(f"providers go round in a circle: {chain}", ""))
         self._resolving.append(kind)
         try:
+            provider = self._providers.get(kind)
+            if provider is None:
+                return Unavailable(f"nothing provides {kind.__name__}")
             return provider(*self._arguments(needs_of(provider)))
         except (NotApplicable, Unavailable, ProviderFailed, MMDoctorError) as answer:
             return answer

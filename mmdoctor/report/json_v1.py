@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from mmdoctor.facts.machine import Machine, Target
-from mmdoctor.finding import Edit, Evidence, Finding, Severity
+from mmdoctor.finding import Edit, Evidence, Finding, Scalar, Severity
 from mmdoctor.location import Location
 from mmdoctor.report.model import Artifact, PartSummary, Report
 from mmdoctor.report.schema_v1 import (
@@ -78,7 +78,7 @@ def of(report: Report) -> ReportV1:
         ),
         findings=[_finding(f) for f in report.findings],
         passed=list(report.passed),
-        skipped=[SkippedV1(code=s.code, reason=s.reason, kind=s.kind) for s in report.skipped],
+        skipped=[SkippedV1(code=s.code, reason=s.reason, kind=s.kind) for s in report.skipped],  # type: ignore[arg-type]  # one of the two
         crashed=[CrashedV1(code=c.code, error=c.error) for c in report.crashed],
         memory=None,
         machine=machine(report.machine) if report.machine else None,
@@ -149,10 +149,17 @@ def _finding(finding: Finding) -> FindingV1:
 def _evidence(evidence: Evidence) -> EvidenceV1:
     return EvidenceV1(
         what=evidence.what,
-        observed=evidence.observed,
-        expected=evidence.expected,
+        observed=_value(evidence.observed),
+        expected=_value(evidence.expected),
         location=_location(evidence.at),
     )
+
+
+def _value(value: Scalar) -> Scalar:
+    """The value, as text where JSON readers have no number for it: NaN, infinities, more than 64 bits."""
+    if isinstance(value, int) and value.bit_length() > 63:
+        return str(value) if value.bit_length() <= 256 else f"an integer of {value.bit_length()} bits"
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _edit(edit: Edit) -> EditV1:
@@ -167,18 +174,18 @@ def _location(at: Location) -> LocationV1:
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LARGEST = 2**63 - 1
+"""A count beyond it can only be a lie of a header, and would stop readers that have 64 bits."""
 
 
 def _safe(value: Any) -> Any:
-    """The value with what JSON readers stumble over as text: NaN, infinities, huge integers, lone surrogates."""
+    """The value without what readers stumble over: lone surrogates are spelled out, counts end at 63 bits."""
     if isinstance(value, str):
         return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", value)
     if isinstance(value, bool) or value is None:
         return value
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, int) and value.bit_length() > 63:
-        return str(value) if value.bit_length() <= 256 else f"an integer of {value.bit_length()} bits"
+    if isinstance(value, int):
+        return max(-_LARGEST, min(value, _LARGEST))
     if isinstance(value, dict):
         return {_safe(k): _safe(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -66,18 +66,23 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+_ABSURD = 10**30
+"""No model has so many bytes or parameters, but a header may say so; floats end at 10^308."""
+
+
 def bytes_of(number: int) -> str:
     """Bytes in binary units: `15.4 GiB`."""
-    value = float(number)
+    value = float(min(number, _ABSURD))
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if value < 1024:
-            return f"{number:,} bytes" if unit == "bytes" else f"{value:.{1 if value < 100 else 0}f} {unit}"
+            return count(number, "byte") if unit == "bytes" else f"{value:.{1 if value < 100 else 0}f} {unit}"
         value /= 1024
     return f"{value:.1f} TiB"
 
 
 def parameters_of(number: int) -> str:
     """Parameters as model cards write them: `8.29 B`, `545 k`."""
+    number = min(number, _ABSURD)
     for limit, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k")):
         if number >= limit:
             value = number / limit
