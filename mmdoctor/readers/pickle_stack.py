@@ -223,7 +223,10 @@ class PickleStack:
             target.extend(pairs)
 
     def outside(self, identity: Record) -> None:
-        """Push an object that lies outside the pickle."""
+        """Push an object that lies outside the pickle; legacy torch wraps the classes of modules so."""
+        if isinstance(identity, tuple) and len(identity) > 1 and identity[0] == "module":
+            self.stack.append(identity[1])
+            return
         record = Persistent(identity, self.offset)
         self.persistent.append(record)
         self.stack.append(record)

@@ -13,6 +13,9 @@ MAX_TENSORS = 300_000
 MAX_DEPTH = 200
 """Containers within containers that are followed; real models nest about 20 deep."""
 
+SCRIPT_CLASS = "__torch__."
+"""How the dotted names of TorchScript's classes begin; they exist only within the archive."""
+
 _CONTAINERS = {"collections.OrderedDict", "collections.defaultdict", "collections.Counter", "collections.deque"} | {
     f"builtins.{name}" for name in ("dict", "list", "tuple", "set", "frozenset")
 }
@@ -132,13 +135,13 @@ class Tree:
 
     def _children(self, node: Node) -> Iterator[tuple[str, Record]]:
         record = node.record
-        if node.kind == "module" and isinstance(record, Call):
-            yield from module_children(attributes(record))
-        elif isinstance(record, Call) and record.dotted.startswith("__torch__."):
+        if isinstance(record, Call) and record.dotted.startswith(SCRIPT_CLASS):
             names = self._members.get(record.dotted)
             for key, value in attributes(record).items():
                 if names is None or key in names or tensor_of(value) is None:
                     yield key, value
+        elif node.kind == "module" and isinstance(record, Call):
+            yield from module_children(attributes(record))
         else:
             yield from contents(record)
 
@@ -190,6 +193,8 @@ def kind_of(record: Record) -> str:
     if isinstance(record, Call):
         if record.dotted in _CONTAINERS:
             return "list" if record.dotted.endswith((".list", ".tuple", "set", ".deque")) else "mapping"
+        if record.dotted.startswith(SCRIPT_CLASS):
+            return "module"
         return "module" if {"_parameters", "_modules"} <= attributes(record).keys() else "instance"
     return "other"
 
