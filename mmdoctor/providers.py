@@ -4,13 +4,14 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from mmdoctor.facts.checkpoint import Checkpoint, Checksums, CompleteCheckpoint
+from mmdoctor.facts.checkpoint import Checkpoint, Checksums, CompleteCheckpoint, ShardIndex
 from mmdoctor.facts.documents import Documents
 from mmdoctor.facts.machine import Accelerator, Machine
 from mmdoctor.facts.memory import WeightMemory
 from mmdoctor.facts.model import AudioModel, ModelConfig, MultimodalModel, SpecialTokenIds, TextModel, VisionModel
 from mmdoctor.facts.parts import AttentionBlocks, Embeddings, LayerStacks, Parts
-from mmdoctor.facts.quantisation import Adapter, PackedModules, QuantisationConfig
+from mmdoctor.facts.pickles import Pickles
+from mmdoctor.facts.quantisation import Adapter, AdapterBase, PackedModules, QuantisationConfig
 from mmdoctor.facts.reference import SelfTest
 from mmdoctor.facts.tokenizer import AudioProcessor, ChatTemplates, ImageProcessor, Processor, ProcessorFiles, Tokenizer, TokenizerFile
 
@@ -19,7 +20,11 @@ Provider = Callable[..., Any]
 _WHERE: dict[type, str] = {
     Checkpoint: "mmdoctor.readers.checkpoint:checkpoint",
     CompleteCheckpoint: "mmdoctor.readers.checkpoint:complete_checkpoint",
+    ShardIndex: "mmdoctor.readers.index:shard_index",
+    HubCache: "mmdoctor.readers.hub_cache:hub_cache",
+    AdapterBase: "mmdoctor.readers.adapter_base:adapter_base",
     Checksums: "mmdoctor.probes.checksums:checksums",
+    Pickles: "mmdoctor.readers.pickle_files:pickles",
     Documents: "mmdoctor.readers.documents:documents",
     ModelConfig: "mmdoctor.readers.documents:model_config",
     TokenizerFile: "mmdoctor.readers.vocabulary:tokenizer_file",
