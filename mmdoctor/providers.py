@@ -6,6 +6,7 @@ from typing import Any
 
 from mmdoctor.facts.checkpoint import Checkpoint, Checksums, CompleteCheckpoint, ShardIndex
 from mmdoctor.facts.documents import Documents
+from mmdoctor.facts.hub_cache import HubCache
 from mmdoctor.facts.machine import Accelerator, Machine
 from mmdoctor.facts.memory import WeightMemory
 from mmdoctor.facts.model import AudioModel, ModelConfig, MultimodalModel, SpecialTokenIds, TextModel, VisionModel
@@ -13,7 +14,15 @@ from mmdoctor.facts.parts import AttentionBlocks, Embeddings, LayerStacks, Parts
 from mmdoctor.facts.pickles import Pickles
 from mmdoctor.facts.quantisation import Adapter, AdapterBase, PackedModules, QuantisationConfig
 from mmdoctor.facts.reference import SelfTest
-from mmdoctor.facts.tokenizer import AudioProcessor, ChatTemplates, ImageProcessor, Processor, ProcessorFiles, Tokenizer, TokenizerFile
+from mmdoctor.facts.tokenizer import (
+    AudioProcessor,
+    ChatTemplates,
+    ImageProcessor,
+    Processor,
+    ProcessorFiles,
+    Tokenizer,
+    TokenizerFile,
+)
 
 Provider = Callable[..., Any]
 
