@@ -17,6 +17,7 @@ from mmdoctor.facts.reference import SelfTest
 from mmdoctor.facts.tokenizer import (
     AudioProcessor,
     ChatTemplates,
+    Expectations,
     ImageProcessor,
     Processor,
     ProcessorFiles,
@@ -53,6 +54,7 @@ _WHERE: dict[type, str] = {
     Parts: "mmdoctor.architectures.parts:parts",
     LayerStacks: "mmdoctor.architectures.parts:layer_stacks",
     AttentionBlocks: "mmdoctor.architectures.attention:attention_blocks",
+    Expectations: "mmdoctor.architectures.expectations:expectations",
     Embeddings: "mmdoctor.architectures.embeddings:embeddings",
     PackedModules: "mmdoctor.architectures.packed:packed_modules",
     Machine: "mmdoctor.probes.machine:machine",

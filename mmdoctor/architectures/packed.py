@@ -7,7 +7,6 @@ FineGrainedFP8 `weight_scale_inv`, ModelOpt `weight_scale_2 input_scale`, MLX `s
 HQQ `W_q`, EETQ `weight_scales`, quanto `weight._data`, torchao `_weight_qdata`, gpt-oss `_blocks _scales`.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 
@@ -15,41 +14,38 @@ from mmdoctor.engine import NotApplicable
 from mmdoctor.facts.checkpoint import Checkpoint, Tensor
 from mmdoctor.facts.quantisation import PackedModules
 
-_COMPANION = re.compile(
-    r"(?P<module>.*?)\.?(?P<sign>"
-    r"qweight|qzeros|g_idx|scales|biases|qbiases"
-    r"|weight_(?:packed|scale|scale_inv|scale_2|shape|zero_point|g_idx|global_scale|scales|format|bias)|scale_inv"
-    r"|input_scale|input_global_scale|input_zero_point|SCB"
-    r"|weight\.(?:absmax|quant_map|nested_absmax|nested_quant_map|quant_state\.bitsandbytes__\w+)|absmax"
-    r"|weight\._(?:data|scale|shift)|_?weight_qdata|_weight_(?:scale|zero_point|scale_and_zero)"
-    r"|W_q|meta|codes|codebooks|q_weight|q_scale|q_scale_max|q_groups|q_perm|q_invperm|trellis|suh|svh"
-    r"|Qidxs|SU|SV|dense_weights|tables2?|B_24|B_meta|indices|centroids|(?:gate_up_proj|down_proj)_(?:blocks|scales)"
-    r")$"
+_SIGNS = frozenset(
+    {"qweight", "qzeros", "g_idx", "scales", "biases", "qbiases", "weight_packed", "weight_scale", "weight_scale_inv"}
+    | {"weight_scale_2", "weight_shape", "weight_zero_point", "weight_g_idx", "weight_global_scale", "weight_scales"}
+    | {"weight_format", "input_scale", "input_global_scale", "SCB", "absmax", "_weight_qdata", "weight_qdata", "W_q"}
+    | {"codes", "codebooks", "q_weight", "q_scale", "trellis", "suh", "svh", "Qidxs", "SU", "SV", "dense_weights"}
+    | {"tables2", "B_24", "B_meta", "indices", "centroids"}
 )
-"""A module and the suffix of what quantisation stores beside, or instead of, its weight."""
+"""Last words of the names of what quantisation stores beside, or instead of, a weight."""
+_BELOW_WEIGHT = frozenset(
+    {"absmax", "quant_map", "nested_absmax", "nested_quant_map", "_data", "_scale", "_shift", "_qdata"}
+)
+"""The same, where they stand below `weight.` (bitsandbytes, quanto)."""
 
-_UNMISTAKABLE: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("weight_scale_inv", ("fp8",)),
-    ("scale_inv", ("fp8",)),
-    ("SCB", ("bitsandbytes",)),
-    ("weight.absmax", ("bitsandbytes",)),
-    ("absmax", ("bitsandbytes",)),
-    ("weight_scale_2", ("modelopt", "nvfp4")),
-    ("weight._data", ("quanto",)),
-    ("_weight_qdata", ("torchao",)),
-    ("weight_qdata", ("torchao",)),
-    ("W_q", ("hqq", "sinq")),
-    ("codebooks", ("aqlm",)),
-    ("q_weight", ("exl2",)),
-    ("trellis", ("exl3",)),
-    ("Qidxs", ("quip",)),
-    ("dense_weights", ("spqr",)),
-    ("tables2", ("higgs",)),
-    ("B_24", ("gptq",)),
-    ("centroids", ("vptq",)),
-    ("gate_up_proj_blocks", ("mxfp4",)),
-    ("down_proj_blocks", ("mxfp4",)),
-    ("weight_scales", ("eetq",)),
+_UNMISTAKABLE: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
+    (frozenset({"weight_scale_inv"}), ("fp8",)),
+    (frozenset({"SCB"}), ("bitsandbytes",)),
+    (frozenset({"weight.absmax"}), ("bitsandbytes",)),
+    (frozenset({"absmax"}), ("bitsandbytes",)),
+    (frozenset({"weight.quant_state"}), ("bitsandbytes",)),
+    (frozenset({"weight_scale_2"}), ("modelopt", "nvfp4")),
+    (frozenset({"weight._data"}), ("quanto",)),
+    (frozenset({"_weight_qdata"}), ("torchao",)),
+    (frozenset({"weight_qdata"}), ("torchao",)),
+    (frozenset({"codes", "codebooks"}), ("aqlm",)),
+    (frozenset({"q_weight", "q_scale"}), ("exl2",)),
+    (frozenset({"trellis", "suh"}), ("exl3",)),
+    (frozenset({"Qidxs"}), ("quip",)),
+    (frozenset({"dense_weights"}), ("spqr",)),
+    (frozenset({"tables2", "scales"}), ("higgs",)),
+    (frozenset({"B_24", "B_meta"}), ("gptq",)),
+    (frozenset({"indices", "centroids"}), ("vptq",)),
+    (frozenset({"_blocks", "_scales"}), ("mxfp4",)),
 )
 """Signs that only one method (or a method and its renamings) writes."""
 
@@ -64,15 +60,30 @@ def packed_modules(checkpoint: Checkpoint) -> PackedModules:
         raise NotApplicable("GGUF states the quantisation of every tensor")
     modules: dict[str, dict[str, Tensor]] = {}
     for name, tensor in checkpoint.tensors.items():
-        match = _COMPANION.fullmatch(name)
-        if match is not None:
-            modules.setdefault(match["module"], {})[match["sign"]] = tensor
+        module, sign = _split(name)
+        if sign:
+            modules.setdefault(module, {})[sign] = tensor
     methods: dict[str, tuple[str, ...]] = {}
     for module, signs in modules.items():
         implied = _methods(signs, checkpoint.tensors.get(f"{module}.weight"))
         if implied:
             methods[module] = implied
     return _agreed(modules, methods)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A companion's name as (module, sign); the sign is empty for any other tensor."""
+    module, _, last = name.rpartition(".")
+    if module.endswith(".weight") and last in _BELOW_WEIGHT:
+        return module.removesuffix(".weight"), f"weight.{last}"
+    if last in _SIGNS:
+        return module, last
+    if last.startswith("bitsandbytes__") and module.endswith(".weight.quant_state"):
+        return module.removesuffix(".weight.quant_state"), "weight.quant_state"
+    for suffix in ("_blocks", "_scales", "_scale_inv"):
+        if last.endswith(suffix):
+            return name.removesuffix(suffix), suffix if suffix != "_scale_inv" else "weight_scale_inv"
+    return "", ""
 
 
 def _agreed(modules: Mapping[str, Mapping[str, Tensor]], methods: Mapping[str, tuple[str, ...]]) -> PackedModules:
@@ -95,11 +106,11 @@ def _agreed(modules: Mapping[str, Mapping[str, Tensor]], methods: Mapping[str, t
 
 def _methods(signs: Mapping[str, Tensor], weight: Tensor | None) -> tuple[str, ...]:
     """The methods that one module's companions fit, the likeliest first; empty where they are no sign of packing."""
-    for sign, methods in _UNMISTAKABLE:
-        if sign in signs:
+    for telling, methods in _UNMISTAKABLE:
+        if telling <= signs.keys():
             return methods
-    if any(sign.startswith("weight.quant_state") for sign in signs):
-        return ("bitsandbytes",)
+    if "W_q" in signs and not signs["W_q"].is_float:
+        return ("hqq", "sinq")
     if "qweight" in signs:
         return _of_qweight(signs)
     if "weight_packed" in signs:
@@ -109,10 +120,8 @@ def _methods(signs: Mapping[str, Tensor], weight: Tensor | None) -> tuple[str, .
     if weight.dtype == "U32" and "scales" in signs:
         return ("metal", "mlx") if "qbiases" in signs else ("mlx", "metal")
     if "weight_scale" in signs:
-        return _of_weight_scale(signs, weight)
-    if weight.dtype == "U8" and len(weight.shape) == 2 and weight.shape[1] == 1 and weight.shape[0] > 1:
-        return ("bitsandbytes",)
-    return ()
+        return _of_weight_scale(weight)
+    return ("eetq",) if "weight_scales" in signs and weight.dtype == "I8" else ()
 
 
 def _of_qweight(signs: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -142,7 +151,7 @@ def _of_weight_packed(packed: Tensor) -> tuple[str, ...]:
     return ("compressed-tensors",)
 
 
-def _of_weight_scale(signs: Mapping[str, Tensor], weight: Tensor) -> tuple[str, ...]:
+def _of_weight_scale(weight: Tensor) -> tuple[str, ...]:
     """A scale beside a weight of the same name: the methods share the names and differ in config.json only."""
     if weight.dtype in ("F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ"):
         return ("compressed-tensors", "fp8", "fbgemm_fp8", "modelopt", "quark", "mxfp8")

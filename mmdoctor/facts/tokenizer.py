@@ -168,3 +168,27 @@ class ChatTemplates(msgspec.Struct, frozen=True, kw_only=True):
     """Every copy found, in the order in which transformers prefers them; empty when there is none."""
 
     copies: tuple[ChatTemplate, ...] = ()
+
+
+class Expectations(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model of this type expects beside its weights, by the library's own mappings."""
+
+    known: bool = False
+    """Whether the library has processor classes for the type; the three needs below say nothing otherwise."""
+    image: bool = False
+    """It loads an image processor."""
+    audio: bool = False
+    """It loads a feature extractor for sound."""
+    tokenizer: bool = False
+    placeholders: Mapping[str, str] = {}
+    """Role (`image`, `video`, `vision_start` ...) to the processor class's default token."""
+    role_keys: Mapping[str, tuple[str, ...]] = {}
+    """Role to the settings of processor_config.json and named tokens that hold its token, the best first."""
+    hides_placeholders: bool = False
+    """The model's code replaces placeholder ids before it looks them up in the embedding."""
+    chat: bool | None = None
+    """Whether every published model of the type has a chat template (True), or none has one (False)."""
+    turn_ends: frozenset[str] = frozenset()
+    """Tokens that close a turn of a conversation."""
+    source: str = ""
+    """Library and version that the needs come from."""
