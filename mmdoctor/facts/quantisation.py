@@ -41,3 +41,13 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
     peft_type: str | None = None
     alone: bool = True
     """No full weights in the same folder."""
+
+
+class AdapterBase(msgspec.Struct, frozen=True, kw_only=True):
+    """The base model that an adapter names, as far as this machine knows it."""
+
+    name: Reading[str]
+    is_path: bool
+    """Whether it is written as a folder of some machine, not as `owner/name` on the hub."""
+    is_here: bool
+    """Whether a folder of that name exists here."""

@@ -42,6 +42,17 @@ _SPOILT = re.compile(
 )
 
 
+_TWIN = re.compile(
+    r"pytorch_model.*\.bin(\.index\.json)?|tf_model.*|flax_model.*|rust_model\.ot|model\.ckpt.*|consolidated.*|.*\.onnx"
+    r"|.*\.gguf|openvino_model.*|.*\.tflite|adapter_model\.bin|.*\.msgpack|.*\.h5"
+)
+
+
+def is_twin_name(name: str) -> bool:
+    """Whether weights of that name are a copy in another format where safetensors are there and load first."""
+    return _TWIN.fullmatch(name) is not None or SIDE_FILES.fullmatch(name) is not None
+
+
 def is_weight_name(name: str) -> bool:
     """Whether a file of that name is taken for weights."""
     return name.lower().endswith(WEIGHT_SUFFIXES)

@@ -29,10 +29,13 @@ NOTES: dict[FileKind, str] = {
 }
 """What each format means for the user."""
 
-_NUMPY_TYPES = {
-    **dict(f8="F64", f4="F32", f2="F16", i8="I64", i4="I32", i2="I16", i1="I8", b1="BOOL", u8="U64", u4="U32"),
-    **dict(u2="U16", u1="U8", c8="C64", c16="C128"),
-}
+_NUMPY_TYPES = dict(
+    zip(
+        ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "b1", "u8", "u4", "u2", "u1", "c8", "c16"),
+        ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "BOOL", "U64", "U32", "U16", "U8", "C64", "C128"),
+        strict=True,
+    )
+)
 
 _CT2_TYPES = ("F32", "I8", "I16", "I32", "F16", "BF16")
 """OpenNMT/CTranslate2, include/ctranslate2/types.h, enum DataType."""
