@@ -12,11 +12,15 @@ from mmdoctor.readers.pickle_records import Blob, Call, PickleFaultError, Record
 from mmdoctor.readers.pickle_stack import MAX_WORK
 from mmdoctor.readers.pickle_tensors import sizes, storage_of
 from mmdoctor.readers.pickle_tree import attributes, contents, describe, kind_of
+from mmdoctor.readers.zip_archive import ZipArchive
+from mmdoctor.readers.zip_directory import LOCAL
 
 MAX_PICKLES = 20_000
 """Pickles walked in one file; each storage within a pickle is one."""
 MAX_NESTING = 3
 """Pickles within pickles."""
+MAX_ARCHIVES = 4
+"""Zip archives within strings that are opened; each may take a second to unpack."""
 MAX_GLOBALS = 20_000
 """Different names listed."""
 MAX_TOP_LEVEL = 64
@@ -47,6 +51,7 @@ class PickleWalker:
         self._devices: dict[str, None] = {}
         self._opcodes = bytearray(256)
         self._pickles = 0
+        self._archives = 0
         self._work = MAX_WORK
 
     def walk(self, stream: ByteStream, member: str = "", depth: int = 0) -> Record:
@@ -108,6 +113,9 @@ class PickleWalker:
 
     def _all(self, source: ByteRange, member: str, depth: int) -> Record:
         """Walk consecutive pickles; the record of torch's legacy object, the fourth."""
+        if source.pread(0, 4) == LOCAL:
+            self._archive(source, member, depth)
+            return None
         stream = ByteStream(source)
         roots: list[Record] = []
         while len(roots) < 5 and PICKLE_START.match(source.pread(stream.position, 2)):
@@ -116,6 +124,19 @@ class PickleWalker:
             except PickleFaultError:
                 break
         return roots[3] if len(roots) > 3 else None
+
+    def _archive(self, source: ByteRange, member: str, depth: int) -> None:
+        """Walk the pickles of a zip archive in a string."""
+        self._archives += 1
+        if self._archives > MAX_ARCHIVES:
+            self.incomplete = self.incomplete or f"more than {MAX_ARCHIVES} archives in strings"
+            return
+        archive = ZipArchive.open(source)
+        for name in archive.names() if archive is not None else ():
+            if archive is not None and PICKLE_START.match(archive.sniff(name) or b""):
+                opened = archive.read(name)
+                if opened is not None:
+                    self._all(opened, f"{member}, {name}", depth)
 
     def _skip_joblib_array(self, call: Call, stream: ByteStream) -> None:
         """Pass over the array that joblib writes behind its wrapper (joblib/numpy_pickle.py, NumpyArrayWrapper)."""

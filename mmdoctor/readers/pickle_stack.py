@@ -167,10 +167,12 @@ class PickleStack:
             if function.module == "builtins" and function.name == "getattr":
                 self.stack.append(self._attribute(function, call))
                 return
-            function.called = True
-            if function.name == "_load_from_bytes" and len(self.loads) < MAX_LOADS:
+            followed = function.name == "_load_from_bytes" and isinstance(call.argument(0), bytes | Blob)
+            if followed and len(self.loads) < MAX_LOADS:
                 self.loads.append(call)
-            elif function.name == "encode" and function.module == "_codecs":
+            else:
+                function.called = True
+            if function.name == "encode" and function.module == "_codecs":
                 text = call.argument(0)
                 if isinstance(text, str) and text.startswith("\x80"):
                     self.maybe_nested(text.encode("latin-1", "replace"))
