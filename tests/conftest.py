@@ -1,6 +1,7 @@
 """What all tests share: golden outputs that are reviewed, not typed."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,12 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert file.read_text(encoding="utf-8") == text
 
     return compare
+
+
+@pytest.fixture
+def small_model(tmp_path: Path) -> Path:
+    """A healthy folder of a few megabytes: the bundled reference model, as somebody's own."""
+    return Path(shutil.copytree(GOLDEN.parents[1] / "mmdoctor" / "reference" / "weights", tmp_path / "model"))
 
 
 @pytest.fixture(autouse=True)

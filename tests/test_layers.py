@@ -108,14 +108,16 @@ def test_torch_and_transformers_stay_behind_the_wall(file: Path):
 
 
 def modules_after(code: str, *arguments: str, cwd: Path) -> set[str]:
-    program = f"import sys\nsys.argv = ['mmdoctor', *{list(arguments)!r}]\ntry:\n    {code}\nfinally:\n    print('MODULES', *sys.modules)"
+    start = f"import sys; sys.argv = ['mmdoctor', *{list(arguments)!r}]"
+    program = "\n".join([start, "try:", f"    {code}", "finally:", "    print('MODULES', *sys.modules)"])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=cwd)
     assert "MODULES " in done.stdout, done.stderr
     return set(done.stdout.rpartition("MODULES ")[2].split())
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("--version",), ("rules",), ("explain", "INT001"), ("check", "--depth", "headers", "model")]
+    "arguments",
+    [("--help",), ("--version",), ("rules",), ("explain", "INT001"), ("check", "--depth", "headers", "model")],
 )
 def test_what_a_command_imports(arguments: tuple[str, ...], small_model: Path):
     loaded = modules_after("from mmdoctor.cli import main; main()", *arguments, cwd=small_model.parent)

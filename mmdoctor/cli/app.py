@@ -4,14 +4,14 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from mmdoctor.cli import check, env, explain, reference, rules
+from mmdoctor.cli.parsing import Command, Group
 
 OK, FINDINGS, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
 
-class _Doctor(TyperGroup):
+class _Doctor(Group):
     """Turns exceptions into exit codes before Typer does, whose choices are made for other programs."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -77,10 +77,10 @@ def _options(
     """The options of the program itself."""
 
 
-app.command("check")(check.check)
-app.command("rules")(rules.rules)
-app.command("explain")(explain.explain)
-app.command("env")(env.env)
+app.command("check", cls=Command)(check.check)
+app.command("rules", cls=Command)(rules.rules)
+app.command("explain", cls=Command)(explain.explain)
+app.command("env", cls=Command)(env.env)
 app.add_typer(reference.app, name="reference")
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmdoctor.cli.parsing import choice, number, paths
+
 if TYPE_CHECKING:
-    from mmdoctor.config import Configuration, Wishes
     from mmdoctor.report.model import Report
 
 
@@ -50,22 +51,22 @@ def check(
         str | None,
         typer.Argument(
             help="A weight file or a model's folder. Left out: the bundled reference model on this machine.",
-            metavar="[PATH]",
+            metavar="PATH",
             show_default=False,
         ),
     ] = None,
     formats: Annotated[
-        list[Format] | None,
+        list[str] | None,
         typer.Option(
             "--format", "-f", help="terminal (the default), json or markdown; several are possible.", metavar="FORMAT"
         ),
     ] = None,
     outputs: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option("--output", "-o", help="File for the report; the n-th is for the n-th --format.", metavar="FILE"),
     ] = None,
     depth: Annotated[
-        Looking | None,
+        str | None,
         typer.Option(
             help="headers, weights (the default) or run (the reference model's default, and only for it).",
             metavar="DEPTH",
@@ -77,11 +78,11 @@ def check(
     ] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="Rules to leave out.", metavar="RULES")] = None,
     load: Annotated[
-        list[Path] | None, typer.Option(help="A Python file with rules of your own.", metavar="FILE")
+        list[str] | None, typer.Option(help="A Python file with rules of your own.", metavar="FILE")
     ] = None,
     no_plugins: Annotated[bool, typer.Option("--no-plugins", help="Only mmdoctor's own rules.")] = False,
     fail_on: Annotated[
-        FailOn | None,
+        str | None,
         typer.Option(help="Exit 1 from here on: error (the default), warning, note or never.", metavar="SEVERITY"),
     ] = None,
     fail_on_coverage: Annotated[
@@ -98,9 +99,9 @@ def check(
     dtype: Annotated[
         str | None, typer.Option(help="Load dtype: auto, bfloat16, float16 or float32.", metavar="DTYPE")
     ] = None,
-    tensor_parallel_size: Annotated[int | None, typer.Option(help="GPUs that share the model.", metavar="N")] = None,
+    tensor_parallel_size: Annotated[str | None, typer.Option(help="GPUs that share the model.", metavar="N")] = None,
     gpu_memory_utilization: Annotated[
-        float | None, typer.Option(help="Share of the GPU's memory that the engine takes, 0 to 1.", metavar="SHARE")
+        str | None, typer.Option(help="Share of the GPU's memory that the engine takes, 0 to 1.", metavar="SHARE")
     ] = None,
     target: Annotated[
         str | None, typer.Option(help="A set of target settings in the configuration.", metavar="NAME")
@@ -112,8 +113,8 @@ def check(
         bool, typer.Option("--quiet", "-q", help="Only the verdict and a line a finding; no progress.")
     ] = False,
     color: Annotated[
-        Color, typer.Option(help="auto (the default), always or never.", show_default=False, metavar="WHEN")
-    ] = Color.AUTO,
+        str, typer.Option(help="auto (the default), always or never.", show_default=False, metavar="WHEN")
+    ] = "auto",
 ) -> None:
     """Check a model before it is served.
 
@@ -121,30 +122,39 @@ def check(
     """
     from mmdoctor.cli.gate import exit_code
     from mmdoctor.cli.watch import watch
-    from mmdoctor.config import find_configuration
+    from mmdoctor.config import Wishes, find_configuration
     from mmdoctor.examine import check_path
 
-    pairs = _pairs(formats or [], outputs or [])
+    pairs = _pairs([choice("--format", f, Format) or Format.TERMINAL for f in formats or ()], paths(outputs))
+    looking, failing = choice("--depth", depth, Looking), choice("--fail-on", fail_on, FailOn)
+    when = choice("--color", color, Color) or Color.AUTO
     configuration = find_configuration(Path.cwd(), None if path is None else Path(path))
-    wanted = depth.value if depth else configuration.depth if path is not None else None
-    wishes = _wishes(configuration, target, gpu, engine, dtype, tensor_parallel_size, gpu_memory_utilization)
+    wishes = Wishes(
+        gpu=gpu,
+        engine=engine,
+        dtype=dtype,
+        tensor_parallel_size=number("--tensor-parallel-size", tensor_parallel_size, int),
+        gpu_memory_utilization=number("--gpu-memory-utilization", gpu_memory_utilization, float),
+    )
+    if target is not None:
+        wishes = wishes.over(configuration.target(target))
     with watch(quiet=quiet) as progress:
         report = check_path(
             path,
-            depth=wanted,
+            depth=looking.value if looking else configuration.depth if path is not None else None,
             select=select or configuration.select,
             ignore=ignore or configuration.ignore,
             target=wishes,
-            load=[*(load or configuration.load)],
+            load=paths(load) or configuration.load,
             plugins=not no_plugins,
             progress=progress,
         )
     for format_, output in pairs:
-        _write(report, format_, output, color=color, verbose=verbose, quiet=quiet)
+        _write(report, format_, output, color=when, verbose=verbose, quiet=quiet)
     raise typer.Exit(
         exit_code(
             report,
-            fail_on=fail_on.value if fail_on else configuration.fail_on or "error",
+            fail_on=failing.value if failing else configuration.fail_on or "error",
             on_coverage=bool(configuration.fail_on_coverage) if fail_on_coverage is None else fail_on_coverage,
             exit_zero=exit_zero,
         )
@@ -165,27 +175,6 @@ def _pairs(formats: list[Format], outputs: list[Path]) -> list[tuple[Format, Pat
             f"{len(formats)} times --format, but {len(outputs)} times --output: only one report can go to stdout"
         )
     return list(zip(formats, [*outputs, *[None] * (len(formats) - len(outputs))], strict=True))
-
-
-def _wishes(
-    configuration: "Configuration",
-    name: str | None,
-    gpu: str | None,
-    engine: str | None,
-    dtype: str | None,
-    tensor_parallel_size: int | None,
-    gpu_memory_utilization: float | None,
-) -> "Wishes":
-    from mmdoctor.config import Wishes
-
-    flags = Wishes(
-        gpu=gpu,
-        engine=engine,
-        dtype=dtype,
-        tensor_parallel_size=tensor_parallel_size,
-        gpu_memory_utilization=gpu_memory_utilization,
-    )
-    return flags if name is None else flags.over(configuration.target(name))
 
 
 def _write(report: "Report", format_: Format, output: Path | None, *, color: Color, verbose: bool, quiet: bool) -> None:

@@ -4,14 +4,15 @@ from typing import Annotated
 
 import typer
 
+from mmdoctor.cli.parsing import choice
 from mmdoctor.cli.rules import Format
 
 
 def env(
     format_: Annotated[
-        Format,
+        str,
         typer.Option("--format", "-f", help="terminal (the default) or json.", metavar="FORMAT", show_default=False),
-    ] = Format.TERMINAL,
+    ] = "terminal",
 ) -> None:
     """Describe this machine as the checks see it.
 
@@ -21,8 +22,9 @@ def env(
     from mmdoctor.cli.output import emit
     from mmdoctor.probes.machine import machine
 
+    as_json = choice("--format", format_, Format) is Format.JSON
     found = machine()
-    if format_ is Format.JSON:
+    if as_json:
         import json
 
         import msgspec

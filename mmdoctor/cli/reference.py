@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from mmdoctor.cli.parsing import Command, Group
+
 app = typer.Typer(
+    cls=Group,
     help="Describe or export the bundled reference model.",
     no_args_is_help=True,
     add_completion=False,
@@ -13,19 +16,21 @@ app = typer.Typer(
 )
 
 
-@app.command()
+@app.command(cls=Command)
 def export(
-    target: Annotated[Path, typer.Argument(help="A name ending in .pt for one file, any other for a folder.")],
+    target: Annotated[
+        str, typer.Argument(help="A name ending in .pt for one file, any other for a folder.", metavar="TARGET")
+    ],
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> None:
     """Write the reference model as model.pt or as a folder in the Hugging Face layout."""
     from mmdoctor.cli.output import emit
     from mmdoctor.reference import export as write
 
-    emit("".join(f"{path}\n" for path in write(target, force=force)))
+    emit("".join(f"{path}\n" for path in write(Path(target).expanduser(), force=force)))
 
 
-@app.command()
+@app.command(cls=Command)
 def describe() -> None:
     """Describe the reference model: its parts, sizes and files."""
     import sys

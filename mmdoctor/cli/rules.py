@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmdoctor.cli.listing import Load, NoPlugins, loaded
+from mmdoctor.cli.parsing import choice
 
 if TYPE_CHECKING:
     from mmdoctor.plugins import Rules
@@ -21,17 +22,18 @@ class Format(enum.StrEnum):
 
 def rules(
     format_: Annotated[
-        Format,
+        str,
         typer.Option("--format", "-f", help="terminal (the default) or json.", metavar="FORMAT", show_default=False),
-    ] = Format.TERMINAL,
+    ] = "terminal",
     load: Load = None,
     no_plugins: NoPlugins = False,
 ) -> None:
     """List every rule."""
     from mmdoctor.cli.output import emit, width_of
 
+    as_json = choice("--format", format_, Format) is Format.JSON
     known = loaded(load, no_plugins)
-    emit(_json(known) if format_ is Format.JSON else _table(known, width_of(sys.stdout)))
+    emit(_json(known) if as_json else _table(known, width_of(sys.stdout)))
 
 
 def _json(known: "Rules") -> str:

@@ -163,21 +163,27 @@ def _evidence(page: _Page, evidence: Sequence[Evidence]) -> None:
     place_width, what_width = max(map(columns, places)), max(map(columns, whats))
     gap = 2 if place_width else 0
     compared = [columns(value_of(e.observed)) for e in shown if e.expected is not None]
-    values = [_value(e, max((n for n in compared if n <= _MAX_ALIGNED), default=0)) for e in shown]
+    aligned = max((n for n in compared if n <= _MAX_ALIGNED), default=0)
+    values = [_value(e, aligned) for e in shown]
     left = place_width + gap + what_width + 2
     stacked = room - left < _MIN_VALUE or (any(columns(v.plain) > room - left for v in values) and page.width < 100)
     for e, place, what, value in zip(shown, places, whats, values, strict=True):
         if stacked:
-            if place:
-                page.paragraph(Text(_place(e.at, room), "cyan"), indent=indent)
-            below = indent + 2 * bool(place)
-            page.paragraph(Text.assemble(plain(e.what), "  ", value), indent=below, hang=below + 2)
+            _stacked(page, e, indent)
         else:
             padded = Text(place + " " * (place_width - columns(place) + gap), "cyan")
             padded.append(what + " " * (what_width - columns(what) + 2), "default")
             page.paragraph(padded.append_text(value), indent=indent, hang=indent + left)
     if len(evidence) > len(shown):
         page.paragraph(Text(f"and {len(evidence) - len(shown)} more", _DIM), indent=indent)
+
+
+def _stacked(page: _Page, evidence: Evidence, indent: int) -> None:
+    """A piece of evidence on lines of its own, where not all fits side by side."""
+    if place := _place(evidence.at, page.width - indent):
+        page.paragraph(Text(place, "cyan"), indent=indent)
+        indent += 2
+    page.paragraph(Text.assemble(plain(evidence.what), "  ", _value(evidence, 0)), indent=indent, hang=indent + 2)
 
 
 def _place(at: Location, width: int) -> str:

@@ -147,7 +147,7 @@ HOSTILE = (
     "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe\u202c \u200b[red]x[/red] | `a` <img src=x> @bob #12 "
     "https://evil.example\n# head\r\x9b\ud800"
 )
-"""Escape sequences, bidirectional text, Rich markup, Markdown, HTML, a mention, links, line breaks, half a character."""
+"""Escape sequences, bidirectional text, markup of three kinds, a mention, links, line breaks, half a character."""
 
 
 def hostile() -> Report:
