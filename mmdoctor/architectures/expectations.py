@@ -24,7 +24,22 @@ def _table() -> _Table:
 
 @cache
 def _by_type() -> dict[str, str]:
-    return {model_type: letters for letters, types in _table().types.items() for model_type in types}
+    listed = {model_type: letters for letters, types in _table().types.items() for model_type in types}
+    return {**listed, **_UNLISTED}
+
+
+_UNLISTED: Mapping[str, str] = {
+    # Joined by transformers from two models of any type, so in no mapping.
+    "vision-encoder-decoder": "it",
+    "speech-encoder-decoder": "at",
+    # A class of the processor in transformers 4.57, no longer in the mapping of 5.23.
+    "kosmos-2": "it",
+    "kosmos-2.5": "it",
+    # Parts of a larger model that are saved and served alone, with its processor.
+    "qwen2_5_omni_thinker": "aitv",
+    "qwen3_omni_moe_thinker": "aitv",
+}
+"""Types beside the library's mappings."""
 
 
 def expectations(model: MultimodalModel) -> Expectations:
@@ -41,9 +56,10 @@ def expectations(model: MultimodalModel) -> Expectations:
         audio="a" in letters,
         tokenizer="t" in letters,
         placeholders=next((texts for types, texts in _PLACEHOLDERS if model_type in types), {}),
-        role_keys=_ROLE_KEYS,
+        role_keys={**_ROLE_KEYS, **_OWN_ROLE_KEYS.get(model_type, {})},
         hides_placeholders=model_type in _HIDES_PLACEHOLDERS,
         chat=True if model_type in _ALWAYS_CHAT else False if model_type in _NEVER_CHAT else None,
+        base_models_exist=model_type in _NAMED_BASE,
         turn_ends=_TURN_ENDS,
         source=_table().source,
     )
@@ -83,7 +99,7 @@ _PLACEHOLDERS: tuple[tuple[tuple[str, ...], Mapping[str, str]], ...] = (
 LLaVA, whose token is `[IMG]`, the tokenizer's or the processor's own setting decides."""
 
 _ROLE_KEYS: Mapping[str, tuple[str, ...]] = {
-    "image": ("image_token", "context_image_token", "patch_token", "img_patch_token", "image_placeholder"),
+    "image": ("context_image_token", "patch_token", "img_patch_token", "image_token", "image_placeholder"),
     "video": ("video_token",),
     "audio": ("audio_token", "audio_placeholder"),
     "vision_start": ("vision_start_token", "start_image_token", "vision_bos_token"),
@@ -95,12 +111,22 @@ _ROLE_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """Settings of processor_config.json and names of the tokenizer that hold a role's token."""
 
+_OWN_ROLE_KEYS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "llama4": {"image": ("patch_token",)},
+    "aya_vision": {"image": ("img_patch_token",)},
+}
+"""Types whose `image_token` stands in the prompt only, and is replaced by another token for each feature."""
+
 _ALWAYS_CHAT = frozenset(
     {"llava", "llava_next", "llava_next_video", "llava_onevision", "vipllava", "video_llava", "qwen2_vl", "qwen2_5_vl"}
     | {"qwen3_vl", "qwen3_vl_moe", "qwen2_5_omni", "qwen3_omni_moe", "internvl", "smolvlm", "idefics3", "aya_vision"}
     | {"cohere2_vision", "glm4v", "glm4v_moe", "glm46v", "ovis2", "lfm2_vl", "phi4_multimodal", "pixtral"}
+    | {"janus", "mistral3"}
 )
 """Types whose published models are all tuned for chat, so that a missing template is an omission."""
+
+_NAMED_BASE = frozenset({"mistral3"})
+"""Those of them of which base models are published too, with Base in their names."""
 
 _NEVER_CHAT = frozenset(
     {"blip", "blip-2", "instructblip", "instructblipvideo", "paligemma", "colpali", "git", "kosmos-2", "kosmos-2.5"}
@@ -116,6 +142,6 @@ _TURN_ENDS = frozenset(
 )
 """Tokens that close a turn of a conversation: a model that stops at one was tuned for chat."""
 
-_HIDES_PLACEHOLDERS = frozenset({"paligemma", "gemma3", "gemma3n", "ultravox"})
+_HIDES_PLACEHOLDERS = frozenset({"paligemma", "gemma3", "gemma3n", "ultravox", "granite_speech", "kimi_k25"})
 """Types whose code replaces placeholder ids before it looks them up, so that these may lie past the embedding
-(transformers 5.23, `if self.config.image_token_id >= self.vocab_size` in modeling_paligemma.py and modeling_gemma3.py)."""
+(transformers 5.23, `llm_input_ids[special_image_mask] = 0` in modeling_paligemma.py, modeling_gemma3.py ...)."""

@@ -188,6 +188,8 @@ class Expectations(msgspec.Struct, frozen=True, kw_only=True):
     """The model's code replaces placeholder ids before it looks them up in the embedding."""
     chat: bool | None = None
     """Whether every published model of the type has a chat template (True), or none has one (False)."""
+    base_models_exist: bool = False
+    """Of a type that has one: base models without a template are published too, and named so."""
     turn_ends: frozenset[str] = frozenset()
     """Tokens that close a turn of a conversation."""
     source: str = ""

@@ -1,5 +1,6 @@
 """DRF014."""
 
+import re
 from collections.abc import Iterator
 
 from mmdoctor.check import check
@@ -54,23 +55,32 @@ def image_token_id_mismatch(
         other = next(((text, found) for text, found in known if found is not None), None)
         if other is not None:
             yield _other_id(role, stated, *other, tokenizer)
-        elif texts and tokenizer.complete:
+        elif texts and tokenizer.complete and not _is_placeholder(tokenizer.content_of(stated.value)):
             yield _unknown_text(role, stated, texts[0], tokenizer)
         elif not texts and tokenizer.complete and stated.value > tokenizer.max_id.value:
             yield _no_such_id(role, stated, tokenizer)
 
 
 def _texts(role: str, tokenizer: Tokenizer, processor: Processor | None, expected: Expectations) -> list[Reading[str]]:
-    """The placeholder's text by every source there is, the most explicit first."""
+    """The placeholder's text: of the most explicit setting that there is, and the family's default."""
     found: list[Reading[str]] = []
     for key in expected.role_keys.get(role, ()):
         if processor is not None and (reading := processor.settings.read(key, str)) is not None:
             found.append(reading)
         if key in tokenizer.named:
             found.append(tokenizer.named[key])
+        if found:
+            break
     if role in expected.placeholders:
         found.append(Reading(expected.placeholders[role]))
     return found
+
+
+def _is_placeholder(text: str | None) -> bool:
+    """Whether a token looks like a placeholder, so that only its spelling is not the family's default (`[IMG]`)."""
+    return text is not None and bool(
+        re.search(r"im(a)?g|video|audio|vision|patch|media|sound|speech", text, re.IGNORECASE)
+    )
 
 
 def _other_id(role: str, stated: Reading[int], text: Reading[str], found: int, tokenizer: Tokenizer) -> Problem:

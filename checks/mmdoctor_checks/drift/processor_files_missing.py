@@ -62,7 +62,7 @@ def processor_files_missing(
         return
     architectures = " ".join(model.config.architectures)
     missing = []
-    if expected.image and image is None and not re.search(r"TextModel|ForCausalLM\b", architectures):
+    if expected.image and image is None and "TextModel" not in architectures:
         missing.append(
             ("the image processor", "preprocessor_config.json (or processor_config.json with image_processor)")
         )
@@ -84,7 +84,8 @@ def processor_files_missing(
     yield Problem(
         f"{model_type} loads {what}, and {'none of its' if bare else 'their'} files are here: {effect}",
         because=[
-            Evidence(name, "missing", Location(file=_place(name, documents)), expected=file) for name, file in missing
+            Evidence(name, "missing", Location(file=_place(name, model, documents)), expected=file)
+            for name, file in missing
         ]
         + [Evidence("processor files here", ", ".join(present) or "none")],
         fix=Fix(f"copy from the base model: {'; '.join(file for _, file in missing)}"),
@@ -106,7 +107,7 @@ def _has_own_code(model: MultimodalModel, documents: Documents) -> bool:
 
 def _reads_text(model: MultimodalModel, expected: Expectations, architectures: str) -> bool:
     """Speech encoders need a tokenizer only to write text; a vision tower alone never does."""
-    if re.search(r"Vision\w*Model|VisionModelWithProjection|ForImageClassification", architectures):
+    if re.search(r"VisionModel|VisionTransformer|ForImageClassification", architectures):
         return False
     if expected.audio and not expected.image and model.text is None:
         return bool(re.search(r"CTC|ConditionalGeneration|Seq2Seq|SpeechToText|CausalLM", architectures))
@@ -120,7 +121,12 @@ def _severity(bare: bool, documents: Documents) -> Severity:
     return Severity.WARNING if documents.find("generation_config.json") else Severity.NOTE
 
 
-def _place(name: str, documents: Documents) -> str:
+def _place(name: str, model: MultimodalModel, documents: Documents) -> str:
+    """The file that would hold it in the layout of the version that saved the model."""
     if name == "the tokenizer":
         return "tokenizer.json"
-    return "processor_config.json" if documents.find("processor_config.json") else "preprocessor_config.json"
+    version = model.config.transformers_version or "4"
+    if model.config.model_type in ("vision-encoder-decoder", "speech-encoder-decoder"):  # they have no joint processor
+        return "preprocessor_config.json"
+    nested = version.partition(".")[0] not in ("3", "4") or documents.find("processor_config.json") is not None
+    return "processor_config.json" if nested else "preprocessor_config.json"

@@ -75,12 +75,14 @@ def chat_template_missing(
     own_code = bool(model.remote_code) or any(d.get("/auto_map") for d in documents.by_file.values())
     if not signs or own_code:
         return
+    weak = expected.base_models_exist and signs[0].what == "its type is"
     yield Problem(
         f"there is no chat template, and the model is tuned for chat ({signs[0].what} {signs[0].observed}): every chat "
         "request fails, only completion requests work",
         because=[Evidence("chat templates", "none", Location(file="chat_template.jinja"), expected="one"), *signs],
         fix=Fix("copy chat_template.jinja from the model that this one was tuned from, or pass --chat-template FILE"),
-        confidence=Confidence.LIKELY,
+        severity=Severity.WARNING if weak else Severity.ERROR,
+        confidence=Confidence.POSSIBLE if weak else Confidence.LIKELY,
     )
 
 
