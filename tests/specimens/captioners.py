@@ -125,11 +125,7 @@ def kosmos_2() -> Made:
         "</doc>", "<image>", "</image>", "</chunk>", "</line>", "<phrase>", "</phrase>", "<object>", "</object>",
         "</delimiter_of_multi_objects/>", "<grounding>",
     )  # fmt: skip
-    backend = vocabulary.byte_level(("<s>", "<pad>", "</s>", "<unk>"))
-    backend.add_special_tokens([*tags, *(f"<patch_index_{number:04}>" for number in range(1024))])
-    vocabulary.framed(backend)
-    special = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
-    tokenizer = speakers.speaker(backend, "XLMRobertaTokenizer", **special, model_max_length=2048)
+    tokenizer = speakers.xlm_roberta(2048, (*tags, *(f"<patch_index_{number:04}>" for number in range(1024))))
     text = {"vocab_size": len(tokenizer), "embed_dim": HIDDEN, "layers": 2, "ffn_dim": 128, "attention_heads": 4}
     config = t.Kosmos2Config(
         text_config=text | {"max_position_embeddings": 2048, "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2},

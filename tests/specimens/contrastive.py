@@ -100,7 +100,7 @@ def vision_text_dual_encoder() -> Made:
 @recipe("altclip", **PAIR)
 def altclip() -> Made:
     """CLIP's eyes, XLM-RoBERTa's tongue."""
-    tokenizer = speakers.roberta("XLMRobertaTokenizer", 512)
+    tokenizer = speakers.xlm_roberta()
     words = SMALL | {"vocab_size": len(tokenizer), "max_position_embeddings": 514, "project_dim": HIDDEN}
     config = t.AltCLIPConfig(
         text_config=words | {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2},

@@ -1,5 +1,6 @@
 """Is a folder healthy? Load it as its users do, feed it, and look at what comes out."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ class Examination:
     outputs: dict[str, tuple[int, ...]]
     """Shape of each output tensor."""
 
+    digest: str
+    """SHA-256 of all outputs: the same for two folders that hold the same model."""
+
     dead: list[str]
     """Weight matrices without a single value other than zero."""
 
@@ -46,16 +50,30 @@ def examine(name: str, folder: Path) -> Examination:
     processor = _processor(made, folder)
     first, placeholders = _inputs(made, processor, model, seed=0)
     second, _ = _inputs(made, processor, model, seed=1)
-    with torch.no_grad():
-        before, after = _tensors(model(**first)), _tensors(model(**second))
+    before, after = _run(model, first), _run(model, second)
     return Examination(
         loading={key: sorted(map(str, info[key])) for key in info if info[key] and key.endswith("_keys")},
         finite=all(_finite(value) for value in [*before.values(), *after.values()]),
         moved=any(not torch.equal(before[key], after[key]) for key in before if key in after),
         placeholders=placeholders,
         outputs={key: tuple(value.shape) for key, value in before.items()},
+        digest=_digest(before),
         dead=[key for key, value in model.named_parameters() if value.ndim > 1 and not value.any()],
     )
+
+
+def _run(model: Any, fed: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """All outputs; with a seed, since ViLT draws the patches it looks at."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return _tensors(model(**fed))
+
+
+def _digest(outputs: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(outputs):
+        digest.update(outputs[key].float().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _finite(value: torch.Tensor) -> bool:

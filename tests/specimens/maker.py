@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-TOOLS = ("phantom.py", "faults.py", "tensors.py", "examine.py", "audit.py")
+TOOLS = ("phantom.py", "faults.py", "tensors.py", "older.py", "examine.py", "audit.py")
 """Modules of this folder that do not shape a specimen, and so leave the cache alone."""
 
 NAMES: tuple[str, ...] = (

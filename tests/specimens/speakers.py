@@ -46,6 +46,16 @@ def roberta(family: str = "RobertaTokenizer", positions: int = 512, more: tuple[
     return speaker(tokenizer, family, named, **special, model_max_length=positions)
 
 
+def xlm_roberta(positions: int = 512, more: tuple[str, ...] = ()) -> Any:
+    """`<s> <pad> </s> <unk>` in front of SentencePiece's pieces, `<mask>` and `more` at the end."""
+    front = ("<s>", "<pad>", "</s>", "<unk>")
+    tokenizer = vocabulary.framed(vocabulary.unigram(front, ("<mask>",)))
+    tokenizer.add_special_tokens(list(more))
+    roles = {"bos": "<s>", "eos": "</s>", "cls": "<s>", "sep": "</s>", "pad": "<pad>", "unk": "<unk>", "mask": "<mask>"}
+    special = {role + "_token": token for role, token in roles.items()}
+    return speaker(tokenizer, "XLMRobertaTokenizer", **special, model_max_length=positions)
+
+
 def layout(positions: int = 512) -> Any:
     """RoBERTa's with boxes: only LayoutLMv3's own class knows them."""
     if not V5:
@@ -119,4 +129,4 @@ def t5(positions: int = 512) -> Any:
     """`<pad> </s> <unk>`, pieces, a hundred sentinels."""
     sentinels = tuple(f"<extra_id_{number}>" for number in reversed(range(100)))
     special = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
-    return speaker(vocabulary.unigram(sentinels), "PreTrainedTokenizer", **special, model_max_length=positions)
+    return speaker(vocabulary.unigram(last=sentinels), "PreTrainedTokenizer", **special, model_max_length=positions)

@@ -159,22 +159,25 @@ def wordpiece(more: tuple[str, ...] = ()) -> Tokenizer:
     return tokenizer
 
 
-def unigram(last: tuple[str, ...] = (), lower: bool = False) -> Tokenizer:
-    """T5's kind: pieces with log probabilities, `</s>` at the end of each text."""
+def unigram(
+    front: tuple[str, ...] = ("<pad>", "</s>", "<unk>"), last: tuple[str, ...] = (), lower: bool = False
+) -> Tokenizer:
+    """SentencePiece's other kind: pieces with log probabilities, `</s>` at the end of each text (T5)."""
     words = Counter("▁" + word for line in lines() for word in (line.lower() if lower else line).split())
     total = sum(words.values())
-    pieces = [(token, 0.0) for token in ("<pad>", "</s>", "<unk>")]
-    pieces += sorted(((word, math.log(count / total)) for word, count in words.items()), key=lambda x: (-x[1], x[0]))
+    ranked = sorted(words, key=lambda word: (-words[word], word))
     letters = sorted(set("".join(words)) | set("abcdefghijklmnopqrstuvwxyz0123456789.,:;!?'-▁"))
+    pieces = [(token, 0.0) for token in front]
+    pieces += [(word, math.log(words[word] / total)) for word in ranked]
     pieces += [(letter, -12.0) for letter in letters if letter not in words]
     pieces += [(token, 0.0) for token in last]
-    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=front.index("<unk>")))
     if lower:
         tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-    tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>", *last])
+    tokenizer.add_special_tokens([*front, *last])
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)]
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", front.index("</s>"))]
     )
     return tokenizer
 
