@@ -1,7 +1,6 @@
 """Where rules come from: entry points of installed distributions, and files that the user names."""
 
 import importlib
-import os
 import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from mmdoctor.check import Check, needs_of
 from mmdoctor.errors import PluginError, UsageError
+from mmdoctor.installed import distributions
 
 GROUP = "mmdoctor.checks"
 """Entry point group: each entry names a module or a package that is walked for rules and providers."""
@@ -123,37 +123,15 @@ def load_rules(load: Sequence[str | Path] = (), *, plugins: bool = True) -> Rule
 
 
 def entry_points(group: str, path: Sequence[str] | None = None) -> list[EntryPoint]:
-    """Entry points of one group, of the distributions on `sys.path`; the first of a name counts, as for imports.
-
-    `importlib.metadata` gives the same answer, but importing it alone takes as long as checking a small folder.
-    """
-    seen: set[str] = set()
+    """Entry points of one group, of the distributions on `sys.path`, or in the folders of `path`."""
     found: list[EntryPoint] = []
     marker = group.encode()
-    for folder in dict.fromkeys(sys.path if path is None else path):
-        for distribution, text in _metadata_texts(folder or ".", marker):
-            if distribution not in seen:
-                found += [EntryPoint(distribution, *line) for line in _lines_of(group, text)]
-            seen.add(distribution)
+    for distribution in distributions(path):
+        if marker in (data := distribution.read("entry_points.txt")):
+            found += [
+                EntryPoint(distribution.name, *line) for line in _lines_of(group, data.decode("utf-8", "replace"))
+            ]
     return sorted(found)
-
-
-def _metadata_texts(folder: str, marker: bytes) -> Iterator[tuple[str, str]]:
-    """(normalised name, entry_points.txt) of every distribution in a folder; the text is empty without the marker."""
-    try:
-        names = sorted(os.listdir(folder))  # noqa: PTH208 - see below
-    except OSError:
-        return
-    for name in names:
-        stem, dot, suffix = name.rpartition(".")
-        if dot and suffix in {"dist-info", "egg-info"}:
-            try:
-                with open(os.path.join(folder, name, "entry_points.txt"), "rb") as file:  # noqa: PTH118, PTH123 - hundreds of files: pathlib would take most of the time
-                    data = file.read()
-            except OSError:
-                data = b""
-            distribution = stem.partition("-")[0].lower().replace("_", "-").replace(".", "-")
-            yield distribution, data.decode("utf-8", "replace") if marker in data else ""
 
 
 def _lines_of(group: str, text: str) -> Iterator[tuple[str, str]]:

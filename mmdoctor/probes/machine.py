@@ -4,9 +4,9 @@ import os
 import platform
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
 from mmdoctor.facts.machine import Gpu, Machine
+from mmdoctor.installed import distributions
 from mmdoctor.probes import cgroups, nvml
 
 PACKAGES = (
@@ -50,15 +50,8 @@ def _cpus() -> int:
 
 
 def _packages() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            installed: str | None = version(name)
-        except (PackageNotFoundError, ValueError):
-            continue
-        if installed:  # None where a distribution's metadata lacks a version
-            found[name] = installed
-    return found
+    found = {d.name: d.version for d in distributions()}
+    return {name: found[name] for name in PACKAGES if found.get(name)}
 
 
 def _is_apple_silicon() -> bool:

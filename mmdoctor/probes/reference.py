@@ -13,7 +13,7 @@ def self_test(source: Source, depth: Depth, progress: Progress | None = None) ->
     if not source.bundled:
         raise NotApplicable("only for the bundled reference model")
     if not depth.covers(Depth.RUN):
-        raise Unavailable("running the reference model needs --depth run")
+        raise NotApplicable("needs --depth run: the reference model is run")
     if importlib.util.find_spec("torch") is None:
         raise Unavailable("torch is not installed here")
     from mmdoctor.reference import run_self_test
