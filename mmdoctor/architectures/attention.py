@@ -213,6 +213,8 @@ def _place(tensor: Tensor) -> tuple[str, str, str] | None:
         return None
     if leaf in ("out_proj", "in_proj") and not (words and _MODULE.match(words[-1])):
         return None
+    if leaf == "in_proj" and words[-1] == "mixer":  # a state space layer
+        return None
     if field in ("q_norm", "k_norm", "o") and len(tensor.shape) not in (1, 2):
         return None
     while len(words) > 1 and words[-1] in _HALVES and _MODULE.match(words[-2]):

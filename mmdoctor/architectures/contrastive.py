@@ -9,7 +9,7 @@ from mmdoctor.architectures.family import Family, audio, text, vision
 FAMILIES = (
     Family(
         name="clip",
-        model_types=("clip", "chinese_clip", "altclip", "metaclip_2", "xclip", "groupvit"),
+        model_types=("clip", "chinese_clip", "altclip", "metaclip_2", "xclip"),
         classes=("CLIPModel",),
         text=text("/text_config", decoder=False),
         vision=vision("/vision_config"),
@@ -49,6 +49,13 @@ FAMILIES = (
         model_types=("siglip_vision_model",),
         classes=("SiglipVisionModel",),
         vision=vision("/vision_config", ""),
+        extra_positions=0,
+    ),
+    Family(
+        name="groupvit",
+        model_types=("groupvit",),
+        text=text("/text_config", decoder=False),
+        vision=vision("/vision_config"),
         extra_positions=0,
     ),
     Family(

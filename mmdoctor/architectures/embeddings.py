@@ -3,6 +3,7 @@
 import re
 
 from mmdoctor.architectures.names import strip_wrappers
+from mmdoctor.architectures.parts import split_layer
 from mmdoctor.architectures.roles import TOKEN_TABLE
 from mmdoctor.engine import NotApplicable
 from mmdoctor.facts.checkpoint import Tensor
@@ -33,7 +34,7 @@ def embeddings(parts: Parts) -> Embeddings:
                 name = strip_wrappers(tensor.name)
                 if part.role is not Role.HEAD and TOKEN_TABLE.search(name) and not name.startswith(_NOT_TEXT):
                     tables.append(tensor)
-                elif part.role in (Role.HEAD, Role.TEXT) and _HEAD.search(name) and not name.startswith(_NOT_TEXT):
+                elif part.role in (Role.HEAD, Role.TEXT) and _is_head(name):
                     heads.append(tensor)
     if not tables and not heads:
         raise NotApplicable("no token embedding and no output head among the tensors")
@@ -41,6 +42,10 @@ def embeddings(parts: Parts) -> Embeddings:
 
 
 _NOT_TEXT = ("talker.", "token2wav.", "tts.", "encoder.", "model.encoder.")
+
+
+def _is_head(name: str) -> bool:
+    return bool(_HEAD.search(name)) and split_layer(name) is None and not name.startswith(_NOT_TEXT)
 
 
 def _rank(tensor: Tensor) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
 """LLaVA and its relatives: a vision tower, a small projector, a language model of any kind.
 
-The `-hf` layout nests both configurations (transformers models/llava/configuration_llava.py). The original layout keeps
-the language model's settings at the top level and names the tower by `mm_vision_tower` (haotian-liu/LLaVA, llava/model/).
+The `-hf` layout nests both configurations (transformers models/llava/configuration_llava.py). The original layout
+keeps the language model's settings at the top level and names the tower by `mm_vision_tower` (haotian-liu/LLaVA).
 """
 
 from mmdoctor.architectures.family import Family, text, vision

@@ -32,7 +32,7 @@ _INNER_WRAPPERS = re.compile(r"\b(?:_fsdp_wrapped_module|_checkpoint_wrapped_mod
 LAYER_WORD = re.compile(r"(?:^|_)(?:layers?|blocks?|blk|resblocks|h|stages?|groups?|layer_list)$")
 """A component before an index that counts layers, as in `layers.3.` (not `experts.3.`, not `mlp.0.`)."""
 
-_ADAPTER = re.compile(r"(?:^|\.)(?:lora_|ia3_|vera_|hada_|lokr_|oft_|prompt_encoder|prompt_embeddings|modules_to_save)")
+_ADAPTER = re.compile(r"(?:^|\.)(?:lora_|ia3_|vera_|hada_|lokr_|oft_|boft_|prompt_embeddings|modules_to_save)")
 
 _PROJECTOR = re.compile(
     r"^(?:multi_?modal_projector|mm_projector\w*|mm_mlp\w*|mlp1|projector\w*|connector\w*|aligner\w*|resampler\w*|q_?former"
@@ -40,7 +40,7 @@ _PROJECTOR = re.compile(
     r"|language_projection|vision_proj\w*|image_proj\w*|img_projection\w*|text_proj\w*|audio_proj\w*|speech_proj\w*"
     r"|image_to_\w*projection|text_to_\w*projection|modality_projection|vision_language_adapter|vision_adapter"
     r"|query_tokens|image_newline|view_sep\w*|visual_tokenizer_head|vision_tokenizer|embed_vision|embed_audio"
-    r"|vision_to_\w+|enc_to_dec_proj|visn_fc|mm|sub_gn|glb_gn|patch_merger|linear_proj\w*|mlp_connector|vte|proj_in|adapter)$",
+    r"|vision_to_\w+|enc_to_dec_proj|visn_fc|mm|sub_gn|glb_gn|patch_merger|linear_proj\w*|mlp_connector|vte|proj_in|adapter|merger)$",
     re.IGNORECASE,
 )
 """Parts between a tower and the language model."""
@@ -61,7 +61,7 @@ _VISION = re.compile(
 
 _AUDIO = re.compile(
     r"^(?:audio_(?:tower|model|encoder|embed|backbone|branch)\w*|speech_(?:encoder|tower|model)\w*|apm|sound_(?:tower|encoder)\w*"
-    r"|wav2vec2\w*|hubert|wavlm|whisper|audio|conformer)$"
+    r"|wav2vec2\w*|hubert|wavlm|whisper|audio|conformer|audio_spectrogram_transformer)$"
 )
 """Audio towers."""
 
@@ -80,7 +80,8 @@ _FUSION = re.compile(
 _HEAD = re.compile(
     r"^(?:lm_head|output|embed_out|classifier\w*|score|cls|qa_outputs|logit_scale|logit_bias|logits?_\w+|pre_classifier|proj_out"
     r"|head|heads|head_dist|fc|vqa_\w+|itm_head|generator|lm_predictions|distillation_classifier|class_embed|bbox_embed|box_head"
-    r"|class_head|predictions|mlm_\w+|itc_\w+|output_projection|final_logits_bias|task_heads?|\w+_head)$"
+    r"|class_head|predictions|mlm_\w+|itc_\w+|output_projection|final_logits_bias|task_heads?|\w+_head|vocab_\w+|temperature"
+    r"|generator_\w+|embedding_proj_layer|custom_text_proj)$"
 )
 """Heads, when they stand at the top of the model."""
 
@@ -112,6 +113,8 @@ def role_by_name(name: str) -> tuple[Role, str] | None:
         return Role.AUDIO, "a."
     if name == "visual.proj":  # the original CLIP's projection into the space shared with text
         return Role.PROJECTOR, "visual."
+    if _POOLING_HEAD.match(name):
+        return None
     words = name.split(".")
     found: tuple[Role, str] | None = None
     for position, word in enumerate(words):
@@ -121,6 +124,9 @@ def role_by_name(name: str) -> tuple[Role, str] | None:
             found = role, ".".join(words[: position + 1])
     return found
 
+
+_POOLING_HEAD = re.compile(r"^head\.(?:attention|probe|mlp|layernorm)")
+"""SigLIP's tower pools by attention in a module that it calls `head`."""
 
 _NEUTRAL = ("model", "transformer", "llava", "text_model", "language_model")
 _GGUF_VISION = ("v.blk.", "v.patch_", "v.position_", "v.class_", "v.pre_ln", "v.post_ln", "v.norm", "v.conv")

@@ -129,7 +129,8 @@ def _text(config: ModelConfig, family: Family) -> TextModel | None:
         **fields,
         tie_word_embeddings=reader.boolean("tie_word_embeddings"),
         is_decoder=family.text.decoder and _generates(config, family, reader),
-        other_head_counts=reader.matching("_heads", "n_head", "kv_head", "query_group"),
+        other_head_counts=reader.matching("attention_heads", "n_head", "num_heads"),
+        other_kv_counts=reader.matching("key_value_heads", "kv_head", "query_group", "head_kv"),
         other_head_dims=reader.matching("head_dim", "d_kv", "kv_channels", "head_size"),
         multi_query=reader.boolean("multi_query"),
         kv_shared_layers=shared,
@@ -243,12 +244,9 @@ def _ties_by_default(model_type: str | None, text: TextModel | None) -> bool | N
     (tie_weights, config.get_text_config(decoder=True)).
     """
     table = class_defaults()
-    top = table.get(model_type or "", ClassDefaults()).ties
-    inner = (
-        table.get((text.model_type if text else None) or "", ClassDefaults()).ties
-        if text is not None and text.section
-        else top
-    )
+    top = inner = table.get(model_type or "", ClassDefaults()).ties
+    if text is not None and text.section:
+        inner = table.get(text.model_type or "", ClassDefaults()).ties
     new, old = top[0], inner[1] if inner[1] is not None else inner[0]
     return new if new is not None and new == old else None
 
@@ -276,6 +274,7 @@ def _shuffle(document: JsonDocument, model_type: str | None, vision: VisionModel
         ("downsample_ratio", True),
         ("scale_factor", False),
         ("downsample_factor", False),
+        ("pixel_shuffle_factor", False),
         ("spatial_merge_size", False),
     ):
         value = document.get(f"/{key}")

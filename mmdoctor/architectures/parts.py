@@ -88,6 +88,8 @@ def split_layer(name: str) -> tuple[str, int, str] | None:
     for position in range(len(words) - 2, 0, -1):
         word = words[position]
         if word.isascii() and word.isdigit() and len(word) < 7 and LAYER_WORD.search(words[position - 1]):
+            if words[position - 1] == "layer" and words[position - 3 : position - 2] == ["block"]:
+                continue  # T5 counts the parts of a block as layers
             return ".".join(words[:position]) + ".", int(word), ".".join(words[position + 1 :])
     return None
 

@@ -19,9 +19,10 @@ TOKEN_TABLE = re.compile(
 _PATCHES = re.compile(
     r"patch|(?:^|\.)cls_token$|(?:^|\.)conv1\.weight$|(?:^|\.)stem|embeddings\.projection|features\.0\."
 )
-_SOUND = re.compile(
-    r"feature_extractor\.conv_layers|mel_|melspec|stft|filterbank|(?:^|\.)conv1\.weight$|spectrogram|pos_conv"
-)
+_WAVEFORM = re.compile(r"conv_layers|(?:^|\.)conv1\.weight$|pos_conv|depth_?(?:wise)?_?conv")
+"""Convolutions over time, three-dimensional."""
+_SPECTROGRAM = re.compile(r"mel_|melspec|stft|filterbank|spectrogram|subsampl|conv2d\d")
+"""Convolutions over time and frequency from one channel, and what makes the frequencies."""
 _TEXT_LAYERS = re.compile(
     r"(?:^|\.)(?:layers\.\d+\.(?:self_attn|attention|mlp|input_layernorm|block_sparse_moe|feed_forward|mixer|linear_attn)"
     r"|h\.\d+\.|blk\.\d+\.|layer\.\d+\.(?:attention|SelfAttention|intermediate|output)|block\.\d+\.layer\.|resblocks\.\d+\.)"
@@ -62,9 +63,12 @@ def _by_company(
         words = strip_wrappers(template).split(".")
         half = next((w for w in words[:3] if w in ("encoder", "decoder")), "") if split else ""
         groups.setdefault(half, {})[name] = template
+    written = any(TOKEN_TABLE.search(template) for template in unmarked.values())
     found: dict[str, tuple[Role, str]] = {}
-    for half, members in groups.items():
-        found |= _group_roles(tensors, members, half, others)
+    for half in sorted(groups, key=lambda h: h == "decoder"):  # what the encoder is decides what a decoder may be
+        made = _group_roles(tensors, groups[half], half, others if not written else others - {Role.VISION})
+        others = others | {role for role, _ in made.values()}
+        found |= made
     return found
 
 
@@ -80,15 +84,17 @@ def _half_prefix(templates: Iterable[str], half: str) -> str | None:
 def _group_roles(
     tensors: Mapping[str, Tensor], members: Mapping[str, str], half: str, others: set[Role]
 ) -> dict[str, tuple[Role, str]]:
-    examples = {template: tensors[name] for name, template in members.items()}
+    examples: dict[str, Tensor] = {}
+    for name, template in members.items():
+        examples.setdefault(template, tensors[name])
     tables = {t for t, tensor in examples.items() if TOKEN_TABLE.search(t) and len(tensor.shape) <= 2}
     patches = {t for t, tensor in examples.items() if _is_patch_kernel(t, tensor)}
-    sounds = {t for t, tensor in examples.items() if _SOUND.search(t) and (len(tensor.shape) == 3 or "mel" in t)}
+    sounds = {t for t, tensor in examples.items() if _is_sound_kernel(t, tensor)}
     if tables and patches:
         return {name: (_single_stream_role(template), "") for name, template in members.items()}
-    if half == "decoder":
+    if half == "decoder" and (tables or Role.VISION not in others):
         role = Role.TEXT
-    elif patches:
+    elif patches - sounds:
         role = Role.VISION
     elif tables:
         role = Role.TEXT
@@ -104,6 +110,13 @@ def _is_patch_kernel(template: str, tensor: Tensor) -> bool:
     if len(tensor.shape) in (4, 5):
         return tensor.shape[1] in (1, 3, 4) and (tensor.shape[1] != 1 or "patch" in template)
     return len(tensor.shape) == 2 and "patch_embed" in template and "norm" not in template
+
+
+def _is_sound_kernel(template: str, tensor: Tensor) -> bool:
+    """Whether a convolution reads sound: over time, or over time and frequency from one channel."""
+    if len(tensor.shape) == 3:
+        return bool(_WAVEFORM.search(template) or _SPECTROGRAM.search(template))
+    return bool(_SPECTROGRAM.search(template)) and (len(tensor.shape) != 4 or tensor.shape[1] == 1)
 
 
 def _single_stream_role(template: str) -> Role:

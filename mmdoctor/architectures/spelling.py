@@ -13,6 +13,11 @@ from mmdoctor.location import Reading
 LARGEST = 2**40
 """Larger values of a setting are taken as nonsense."""
 
+_DEPTH = 3
+"""Levels of nesting that settings by layer have (`per_layer_config`, `block_configs`)."""
+_LISTED = 4096
+"""Longest list that is looked through for settings by layer."""
+
 TEXT_KEYS: Mapping[str, tuple[str, ...]] = {
     "hidden_size": ("hidden_size", "d_model", "n_embd", "dim", "n_embed", "embed_dim"),
     "intermediate_size": ("intermediate_size", "decoder_ffn_dim", "ffn_dim", "d_ff", "n_inner", "hidden_dim"),
@@ -63,14 +68,6 @@ AUDIO_KEYS: Mapping[str, tuple[str, ...]] = {
     "max_source_positions": ("max_source_positions", "n_ctx"),
 }
 
-HEAD_COUNTS = (
-    "num_attention_heads",
-    "encoder_attention_heads",
-    "decoder_attention_heads",
-    "num_global_attention_heads",
-)
-"""Keys that state query heads of some of the layers."""
-
 
 class ClassDefaults(msgspec.Struct, frozen=True):
     """What the library's configuration class takes for absent keys."""
@@ -110,7 +107,7 @@ class SectionReader:
         self.document = document
         self.pointer = pointer
         section = document.get(pointer) if pointer else document.value
-        self.section: Mapping[str, Any] = section if isinstance(section, dict) else {}
+        self.section: Mapping[Any, Any] = section if isinstance(section, dict) else {}
         self._keys = keys
         self.model_type = model_type
         self._defaults = class_defaults().get(model_type or "", ClassDefaults()).defaults
@@ -145,13 +142,18 @@ class SectionReader:
         return self.document.read(f"{self.pointer}/{escape(key)}", bool)
 
     def matching(self, *fragments: str) -> tuple[int, ...]:
-        """All whole numbers, single or in lists, of keys that contain one of the fragments."""
-        found: list[int] = []
-        for key, value in self.section.items():
-            if isinstance(key, str) and any(fragment in key for fragment in fragments):
-                values = value if isinstance(value, list) else [value]
-                found += [v for v in values if _is_size(v)]
-        return tuple(dict.fromkeys(found))
+        """All whole numbers, single, in lists or layer by layer, of keys that contain one of the fragments."""
+        found: dict[int, None] = {}
+        places: list[tuple[str, object, int]] = [("", self.section, 0)]
+        while places:
+            key, value, depth = places.pop()
+            if isinstance(value, dict) and depth < _DEPTH:
+                places += [(str(k), v, depth + 1) for k, v in value.items()]
+            elif isinstance(value, list) and len(value) <= _LISTED:
+                places += [(key, v, depth) for v in value if not isinstance(v, list)]
+            elif _is_size(value) and any(fragment in key for fragment in fragments):
+                found[value] = None
+        return tuple(sorted(found))
 
     def at(self, key: str) -> Any:
         """The place of a setting."""

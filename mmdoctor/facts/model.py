@@ -41,7 +41,9 @@ class TextModel(msgspec.Struct, frozen=True, kw_only=True):
     encoder_layers: Reading[int] | None = None
     """Layers of the encoder half, where the text model is an encoder-decoder."""
     other_head_counts: tuple[int, ...] = ()
-    """Every number of heads, query or key/value, that the section states for some of its layers."""
+    """Every number of query heads that the section states for some of its layers."""
+    other_kv_counts: tuple[int, ...] = ()
+    """Every number of key/value heads that the section states for some of its layers."""
     other_head_dims: tuple[int, ...] = ()
     """Every head size that the section states for some of its layers or projections."""
     multi_query: Reading[bool] | None = None
@@ -127,7 +129,7 @@ class MultimodalModel(msgspec.Struct, frozen=True, kw_only=True):
     feature_layers: Reading[tuple[int, ...]] | None = None
     """Tower layers whose features are taken, joined along the channels where there are several."""
     shuffle: Reading[int] | None = None
-    """Patches along one edge that are stacked along the channels before the projector (pixel shuffle, patch merging)."""
+    """Patches along one edge that are stacked along the channels before the projector (pixel shuffle, merging)."""
     external_tower: Reading[str] | None = None
     """Name or path of a vision tower that is loaded from elsewhere (`mm_vision_tower` of the original LLaVA)."""
     remote_code: tuple[Reading[str], ...] = ()

@@ -5,16 +5,23 @@ settings give the sizes of the tensors, the processor's the number of placeholde
 So a setting that was changed on one side only shows up as two different counts.
 """
 
+from contextlib import suppress
+
 from mmdoctor.architectures.image_tokens import features as models
 from mmdoctor.architectures.image_tokens import pixels as image_processors
 from mmdoctor.architectures.image_tokens import placeholders as processors
 from mmdoctor.architectures.image_tokens.families import USUAL
-from mmdoctor.architectures.image_tokens.sides import Pixels, Refused, Side, TokenCount, UnknownValue, Used, Values
+from mmdoctor.architectures.image_tokens.values import Refused, UnknownFamily, UnknownValue, Values
 from mmdoctor.architectures.image_tokens.vision_values import VisionValues
+from mmdoctor.engine import NotApplicable, Unavailable
+from mmdoctor.facts.image_tokens import ImageTokenCounts, Pixels, Side, TokenCount
 from mmdoctor.facts.model import MultimodalModel, VisionModel
 from mmdoctor.facts.tokenizer import ImageProcessor, Processor, Settings
 
-__all__ = ["Pixels", "Refused", "Side", "TokenCount", "UnknownValue", "Used", "count_image_tokens", "is_countable"]
+__all__ = ["Refused", "UnknownValue", "count_image_tokens", "image_token_counts"]
+
+IMAGES = ((336, 336), (1000, 600), (1024, 768), (64, 48))
+"""(width, height) in pixels of the images that are counted: square, wide, usual, small."""
 
 _RENAMED = {
     "Qwen2_5_VLImageProcessor": "Qwen2VLImageProcessor",
@@ -24,9 +31,26 @@ _RENAMED = {
 """Names that stood in files for a while."""
 
 
-def is_countable(model: MultimodalModel) -> bool:
-    """Whether the formulae of this model's family are known, and transformers' own class is what will load it."""
-    return model.config.model_type in models.CLASSES and not model.remote_code and model.external_tower is None
+def image_token_counts(
+    model: MultimodalModel, vision: VisionModel, images: ImageProcessor, processor: Processor | None
+) -> ImageTokenCounts:
+    """Both counts for a few images.
+
+    Raises:
+        NotApplicable: the formulae of the family are not known, or code of the artefact does the counting.
+        Unavailable: a value is neither stated nor a known default.
+    """
+    counts = []
+    try:
+        joint, made_by = _classes(model, images, processor)
+        for width, height in IMAGES:
+            with suppress(Refused):
+                counts.append(count_image_tokens(model, vision, images, processor, width, height))
+    except UnknownFamily as reason:
+        raise NotApplicable(str(reason)) from None
+    except UnknownValue as reason:
+        raise Unavailable(f"image tokens cannot be counted: {reason}") from None
+    return ImageTokenCounts(processor_class=joint, image_processor_class=made_by, counts=tuple(counts))
 
 
 def count_image_tokens(
@@ -40,19 +64,12 @@ def count_image_tokens(
     """Placeholders and features of one image of that size in pixels.
 
     Raises:
-        UnknownValue: the family is not known, or a value is neither stated nor a known default.
+        UnknownFamily: no formula is known for one of the classes.
+        UnknownValue: a value is neither stated nor a known default.
         Refused: the image processor takes no image of that size.
     """
-    model_type = model.config.model_type or ""
-    if not is_countable(model):
-        raise UnknownValue(f"no formula is known for {model_type or 'this model'}")
-    usual_processor, usual_images = USUAL[model_type]
-    joint = processors.CLASSES.get(_processor_class(images, processor) or usual_processor)
-    kind = image_class(images.type.value if images.type is not None else usual_images)
-    maker = image_processors.CLASSES.get(kind)
-    if joint is None or maker is None:
-        raise UnknownValue(f"no formula is known for {kind if maker is None else _processor_class(images, processor)}")
-    name = _processor_class(images, processor) or usual_processor
+    name, kind = _classes(model, images, processor)
+    joint, maker = processors.CLASSES[name], image_processors.CLASSES[kind]
     settings = Values(processor.settings if processor is not None else None, name, joint.defaults)
     made_by = Values(images.settings, kind, maker.defaults, imposed=joint.imposed(settings))
     pixels = maker.pixels(made_by, (height, width))
@@ -63,6 +80,21 @@ def count_image_tokens(
         placeholders=_placeholders(joint, settings, made_by, pixels),
         features=_features(model, vision, pixels),
     )
+
+
+def _classes(model: MultimodalModel, images: ImageProcessor, processor: Processor | None) -> tuple[str, str]:
+    """(Processor class, image processor class): as stated, else as the model type usually has them."""
+    model_type = model.config.model_type or ""
+    if model_type not in models.CLASSES:
+        raise UnknownFamily(f"no formula for image tokens is known for {model_type or 'this model'}")
+    if model.remote_code or model.external_tower is not None:
+        raise UnknownFamily("other code than transformers' own counts this model's image tokens")
+    usual_processor, usual_images = USUAL[model_type]
+    name = _processor_class(images, processor) or usual_processor
+    kind = image_class(images.type.value if images.type is not None else usual_images)
+    for unknown in (n for n, known in ((name, processors.CLASSES), (kind, image_processors.CLASSES)) if n not in known):
+        raise UnknownFamily(f"no formula for image tokens is known for {unknown}")
+    return name, kind
 
 
 def image_class(name: str) -> str:

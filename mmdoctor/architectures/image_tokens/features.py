@@ -12,7 +12,8 @@ import msgspec
 
 from mmdoctor.architectures.image_tokens import resizing
 from mmdoctor.architectures.image_tokens.placeholders import onevision_limit
-from mmdoctor.architectures.image_tokens.sides import Pixels, Refused, UnknownValue, Values
+from mmdoctor.architectures.image_tokens.values import Refused, UnknownValue, Values
+from mmdoctor.facts.image_tokens import Pixels
 
 Counted = tuple[int, str]
 """(count, arithmetic)."""

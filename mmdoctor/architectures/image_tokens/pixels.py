@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from mmdoctor.architectures.image_tokens import resizing
-from mmdoctor.architectures.image_tokens.sides import Pixels, Refused, UnknownValue, Values
+from mmdoctor.architectures.image_tokens.values import Refused, UnknownValue, Values
+from mmdoctor.facts.image_tokens import Pixels
 
 Size = tuple[int, int]
 MAX_TILES = 1024

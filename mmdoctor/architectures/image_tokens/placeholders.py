@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from mmdoctor.architectures.image_tokens import resizing
-from mmdoctor.architectures.image_tokens.sides import Pixels, Refused, UnknownValue, Values
+from mmdoctor.architectures.image_tokens.values import Refused, UnknownValue, Values
+from mmdoctor.facts.image_tokens import Pixels
 
 Counted = tuple[int, str]
 """(count, arithmetic)."""

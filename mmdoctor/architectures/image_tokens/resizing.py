@@ -7,7 +7,7 @@ import math
 import struct
 from collections.abc import Iterable, Sequence
 
-from mmdoctor.architectures.image_tokens.sides import Refused
+from mmdoctor.architectures.image_tokens.values import Refused
 
 Size = tuple[int, int]
 """(height, width) in pixels."""

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from mmdoctor.architectures.image_tokens.sides import Used, Values
+from mmdoctor.architectures.image_tokens.values import Values
 from mmdoctor.facts.documents import JsonDocument
+from mmdoctor.facts.image_tokens import Used
 from mmdoctor.facts.model import VisionModel
 from mmdoctor.facts.tokenizer import Settings
 from mmdoctor.location import Reading

@@ -1,0 +1,168 @@
+from collections.abc import Iterable, Iterator
+
+from mmdoctor import Evidence, Fix, Problem, Severity, check
+from mmdoctor.architectures.geometry import text_widths
+from mmdoctor.architectures.projectors import (
+    Matrix,
+    broken_pairs,
+    entrance,
+    exit_of,
+    is_shared_space,
+    is_simple,
+    matrices,
+)
+from mmdoctor.architectures.towers import main_tower, tower_width
+from mmdoctor.facts.model import MultimodalModel
+from mmdoctor.facts.parts import AttentionBlocks, Embeddings, Parts, Role
+from mmdoctor.finding import Confidence
+
+_FIX = Fix("use the projector that was trained with this vision tower and this language model")
+_MOST = 64
+"""Most features, in tower widths, that a projector reads where no configuration tells: 4 x 4 patches of 4 layers."""
+
+
+@check("ATT007", Severity.ERROR, yields_to=("INT008", "ATT004"))
+def projector_dimension(
+    parts: Parts, blocks: AttentionBlocks, embeddings: Embeddings, model: MultimodalModel | None
+) -> Iterator[Problem]:
+    """The projector does not fit the vision tower, the language model, or itself.
+
+    ## What it checks
+
+    The first linear layer reads `tower width x selected layers x stacked patches` features: stacked patches are
+    `(1 / downsample_ratio)^2` for InternVL, `scale_factor^2` for Idefics 3 and SmolVLM, `spatial_merge_size^2` for
+    Qwen-VL and Mistral 3, and 1 for LLaVA, PaliGemma and Gemma 3; Llama 3.2 Vision reads `vision_output_dim`. The last
+    one writes the width of the language model's embedding. Of two layers in a row, the second reads what the first writes.
+    Projectors with attention (Q-Former, perceiver, resampler) need one map that reads the tower's width and one that
+    writes the language model's. Without a configuration, any whole multiple of the tower's width passes.
+
+    ## Why it matters
+
+    The first image ends in `mat1 and mat2 shapes cannot be multiplied (576x1024 and 4096x1024)`, or the load does.
+
+    ## How to fix it
+
+    Put the projector and the vision tower together that were trained together.
+
+    ## Sources
+
+    - https://github.com/CircleRadon/TokenPacker/issues/20
+    - https://github.com/vllm-project/vllm/issues/20495
+    - https://github.com/comfyanonymous/ComfyUI/issues/4967
+    """
+    maps = [m for part in parts.of(Role.PROJECTOR) for m in matrices(part)]
+    for first, second in broken_pairs(maps):
+        yield _problem(
+            f"{_short(second)} reads {second.into} features, {_short(first)} before it writes {first.out}",
+            [Evidence("features read", second.into, second.tensor.at, first.out)],
+            first,
+        )
+        return
+    maps = [m for m in maps if not is_shared_space(m)]
+    text = embeddings.embedding
+    if not maps or text is None or not parts.of(Role.TEXT) or len(text.shape) != 2:
+        return
+    tower = main_tower(parts, _stated(model))
+    width = tower_width(tower, blocks.blocks) if tower is not None else None
+    written = Evidence("width of the language model (features)", text.shape[1], text.at)
+    widths = text_widths(blocks.blocks) | {text.shape[1]}
+    last = exit_of(maps)
+    if last is not None and last.out not in widths:
+        yield _problem(
+            f"{_short(last)} {list(last.tensor.shape)} writes {last.out} features, the language model is {text.shape[1]} wide",
+            [Evidence("features written", last.out, last.tensor.at, text.shape[1]), written],
+        )
+    if tower is None or width is None or parts.of(Role.AUDIO):
+        return
+    read = Evidence("width of the vision tower (features)", width, tower.at)
+    first = entrance(maps)
+    if first is not None:
+        yield from _entrance(first, width, read, model, certain=is_simple(maps, parts.of(Role.PROJECTOR), tower))
+    elif last is None and is_simple(maps, parts.of(Role.PROJECTOR), tower) and _fits_nowhere(maps, width, widths):
+        yield _problem(
+            f"the projector reads {_numbers(m.into for m in maps)} features and writes {_numbers(m.out for m in maps)}: "
+            f"it fits neither the vision tower's {width} nor the language model's {text.shape[1]}",
+            [Evidence("features read and written", _numbers(maps[0].tensor.shape), maps[0].tensor.at), read, written],
+            confidence=Confidence.LIKELY,
+        )
+
+
+def _entrance(
+    first: Matrix, width: int, evidence: Evidence, model: MultimodalModel | None, *, certain: bool
+) -> Iterator[Problem]:
+    expected = _expected(width, model)
+    if expected is None:
+        if not certain or _multiple(first.into, width):
+            return
+        arithmetic = f"no multiple of the vision tower's {width}"
+    elif first.into == expected[0]:
+        return
+    else:
+        arithmetic = f"the configuration makes {expected[1]}"
+    yield _problem(
+        f"{_short(first)} {list(first.tensor.shape)} reads {first.into} features, {arithmetic}",
+        [Evidence("features read", first.into, first.tensor.at, expected[0] if expected else None), evidence],
+    )
+
+
+def _multiple(features: int, width: int) -> bool:
+    return features % width == 0 and features // width <= _MOST
+
+
+def _fits_nowhere(maps: list[Matrix], width: int, widths: set[int]) -> bool:
+    return not any(_multiple(m.into, width) or m.out in widths or m.into in widths for m in maps)
+
+
+def _numbers(values: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(set(values))))
+
+
+def _expected(width: int, model: MultimodalModel | None) -> tuple[int, str] | None:
+    """Features that the first layer reads, and the arithmetic; None where the family's ways are not known."""
+    if model is None or not model.known or model.vision is None:
+        return None
+    if model.family == "mllama" and model.vision.output_size is not None:
+        return model.vision.output_size.value, f"vision_output_dim {model.vision.output_size.value}"
+    if model.family not in _PLAIN:
+        return None
+    layers = len(model.feature_layers.value) if model.feature_layers is not None else 1
+    stacked = model.shuffle.value if model.shuffle is not None else 1
+    terms = [
+        str(width),
+        *([f"{layers} layers"] if layers > 1 else []),
+        *([f"{stacked}^2 patches"] if stacked > 1 else []),
+    ]
+    total = width * layers * stacked**2
+    return total, " x ".join(terms) + (f" = {total}" if len(terms) > 1 else "")
+
+
+_PLAIN = (
+    "llava",
+    "paligemma",
+    "gemma3",
+    "colpali",
+    "internvl",
+    "internvl_chat",
+    "idefics3",
+    "mistral3",
+    "qwen2_vl",
+    "qwen2_5_vl",
+) + ("qwen3_vl", "colqwen2", "aya_vision", "lfm2_vl", "janus")
+"""Families whose projector reads `width x layers x stacked patches`, as their modelling files in transformers have it."""
+
+
+def _stated(model: MultimodalModel | None) -> int | None:
+    vision = model.vision if model is not None else None
+    return vision.hidden_size.value if vision is not None and vision.hidden_size is not None else None
+
+
+def _problem(
+    message: str, because: list[Evidence], other: Matrix | None = None, confidence: Confidence = Confidence.CERTAIN
+) -> Problem:
+    if other is not None:
+        because = [*because, Evidence("features written", other.out, other.tensor.at)]
+    return Problem(f"{message}: the first image stops the model", because=because, fix=_FIX, confidence=confidence)
+
+
+def _short(matrix: Matrix) -> str:
+    return ".".join(matrix.tensor.name.removesuffix(".weight").split(".")[-2:])
