@@ -1,7 +1,6 @@
 """What a rule reports: problems made by checks, findings as the report carries them."""
 
 import enum
-import hashlib
 from collections.abc import Sequence
 
 import msgspec
@@ -107,5 +106,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def fingerprint(self) -> str:
         """Identity that survives rewording and other values: rule code and places, not lines, not numbers."""
+        import hashlib
+
         places = sorted({f"{e.at.file}#{e.at.pointer or ''}#{e.at.tensor or ''}" for e in self.evidence})
         return hashlib.sha256("\n".join([self.code, *places]).encode("utf-8", "surrogatepass")).hexdigest()[:32]

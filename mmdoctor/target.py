@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 
 from msgspec.structs import replace
-from packaging.version import InvalidVersion, Version
 
 from mmdoctor.engine import Unavailable
 from mmdoctor.errors import UsageError
@@ -125,6 +124,8 @@ def _engine(text: str | None) -> tuple[str | None, str | None]:
         raise UsageError(f"--engine {text}: choose from {', '.join(ENGINES)}, with ==VERSION where it matters")
     version = version.strip()
     if equals:
+        from packaging.version import InvalidVersion, Version
+
         try:
             Version(version)
         except InvalidVersion:

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 from mmdoctor.facts.machine import Gpu, Machine
 from mmdoctor.installed import distributions
@@ -21,27 +22,38 @@ PACKAGES = (
 
 def machine() -> Machine:
     """This host as this process may use it."""
-    import psutil
-
-    memory = psutil.virtual_memory()
-    ram = min(filter(None, (memory.total, cgroups.memory_limit())))
+    total, available = _memory()
+    ram = min(filter(None, (total, cgroups.memory_limit())))
     headroom = cgroups.memory_headroom()
     found = nvml.inventory(os.environ.get("CUDA_VISIBLE_DEVICES"), ram)
     gpus, note = found.gpus, found.note
     if not gpus and _is_apple_silicon():
-        gpus, note = (_apple(ram, memory.available),), None
+        gpus, note = (_apple(ram, available),), None
     return Machine(
         platform=platform.platform(),
         python=platform.python_version(),
         cpus=_cpus(),
         ram_bytes=ram,
-        ram_available_bytes=memory.available if headroom is None else min(memory.available, headroom),
+        ram_available_bytes=available if headroom is None else min(available, headroom),
         gpus=gpus,
         gpu_note=note,
         driver=found.driver,
         cuda=found.cuda,
         packages=_packages(),
     )
+
+
+def _memory() -> tuple[int, int]:
+    """(Total, available) bytes of the host; Linux answers before psutil is imported."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+        return kib["MemTotal"] * 1024, kib["MemAvailable"] * 1024
+    except (OSError, ValueError, KeyError, IndexError):
+        import psutil
+
+        memory = psutil.virtual_memory()
+        return memory.total, memory.available
 
 
 def _cpus() -> int:

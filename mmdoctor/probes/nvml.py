@@ -1,5 +1,7 @@
 """GPUs through NVML, the driver's management library: no CUDA context, no memory taken on the device."""
 
+import ctypes
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -47,6 +49,8 @@ def inventory(visible_devices: str | None, ram_bytes: int) -> Inventory:
         visible_devices: value of `CUDA_VISIBLE_DEVICES`; None when it is not set.
         ram_bytes: memory of the host, which integrated GPUs share.
     """
+    if not _driver_is_there():
+        return Inventory(note=_SAID["NVML Shared Library Not Found"])
     nvml = _library()
     if nvml is None:
         return Inventory(note="no NVIDIA GPU can be asked for: the package nvidia-ml-py is not installed")
@@ -55,6 +59,17 @@ def inventory(visible_devices: str | None, ram_bytes: int) -> Inventory:
             return _Reader(nvml, ram_bytes).read(visible_devices)
     except nvml.NVMLError as error:
         return Inventory(note=_said(error))
+
+
+def _driver_is_there() -> bool:
+    """Whether there may be a driver; importing pynvml to learn that there is none takes a tenth of a small check."""
+    if not sys.platform.startswith("linux"):
+        return True
+    try:
+        ctypes.CDLL("libnvidia-ml.so.1")  # as pynvml loads it
+    except OSError:
+        return False
+    return True
 
 
 def _library() -> ModuleType | None:
