@@ -119,11 +119,13 @@ def _header(read: Callable[[int, int], bytes], size: int) -> tuple[bytes, int]:
     if len(header) < length:
         raise _refuse(DamageKind.TRUNCATED, "the file ended while it was read", 8 + len(header), 8 + length, size)
     if not header.lstrip(b" \n\r\t").startswith(b"{"):
-        shown = header[:16]
-        what = "is empty" if not header else "is all zero bytes" if not any(shown) else f"begins with {shown!r}"
-        raise _refuse(
-            DamageKind.HEADER_NOT_JSON, f"the header of {length:,} bytes {what} instead of {{", repr(shown), "{", 8
-        )
+        if not header:
+            message = "the first 8 bytes give the header a length of 0"
+        elif not any(header[:64]):
+            message = f"the header of {length:,} bytes is zeros instead of JSON"
+        else:
+            message = f"the header of {length:,} bytes begins with {header[:16]!r} instead of an opening brace"
+        raise _refuse(DamageKind.HEADER_NOT_JSON, message, repr(header[:16]), "{", 8)
     return header, 8 + length
 
 
