@@ -201,3 +201,5 @@ class Checksums(msgspec.Struct, frozen=True, kw_only=True):
     nbytes: int
     """Bytes read."""
     mismatches: tuple[ChecksumMismatch, ...] = ()
+    unrecorded: int = 0
+    """Members without a recorded checksum."""

@@ -31,7 +31,7 @@ def checksums(checkpoint: Checkpoint, source: Source, depth: Depth) -> Checksums
 
     Raises:
         NotApplicable: no weight file is a zip archive, or the depth is `headers`.
-        Unavailable: a file cannot be read.
+        Unavailable: a file cannot be read, or no checksums were recorded.
     """
     files = [f for f in checkpoint.files if f.kind in _ZIPS]
     if not files:
@@ -40,10 +40,13 @@ def checksums(checkpoint: Checkpoint, source: Source, depth: Depth) -> Checksums
         raise NotApplicable("needs --depth weights: every byte of the weights is read")
     with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
         results = list(pool.map(lambda file: _of_file(file, source), files))
+    if not any(r.members for r in results):
+        raise Unavailable("the archives record no checksums (torch.serialization.set_crc32_options(False))")
     return Checksums(
         members=sum(r.members for r in results),
         nbytes=sum(r.nbytes for r in results),
         mismatches=tuple(m for r in results for m in r.mismatches),
+        unrecorded=sum(r.unrecorded for r in results),
     )
 
 
@@ -54,7 +57,9 @@ def _of_file(file: WeightFile, source: Source) -> Checksums:
         raise Unavailable(f"{file.path} cannot be read: {error.strerror}") from None
     try:
         archive = ZipArchive.open(FileRange(descriptor, 0, os.fstat(descriptor).st_size))
-        return archive_checksums(archive, file) if archive else Checksums(members=0, nbytes=0)
+        if archive is None:
+            raise Unavailable(f"{file.path} is cut off: the checksums stand at its end")
+        return archive_checksums(archive, file)
     except OSError as error:
         raise Unavailable(f"{file.path} cannot be read to its end: {error.strerror}") from None
     finally:
@@ -67,11 +72,14 @@ def archive_checksums(archive: ZipArchive, file: WeightFile) -> Checksums:
     for tensor in file.tensors:
         if tensor.storage is not None:
             by_storage.setdefault(tensor.storage, []).append(tensor.name)
-    members = nbytes = inflated = 0
+    members = nbytes = inflated = unrecorded = 0
     mismatches = []
     for member in archive.directory.members.values():
         data = archive.layout.data.get(member.name)
         if data is None or data + member.packed > archive.source.size or member.encrypted or not _readable(member):
+            continue
+        if member.crc == 0 and member.size:  # torch.serialization.set_crc32_options(False) writes zeros
+            unrecorded += 1
             continue
         if member.method == DEFLATED:
             inflated += member.size
@@ -91,7 +99,7 @@ def archive_checksums(archive: ZipArchive, file: WeightFile) -> Checksums:
                     tensors=tuple(by_storage.get(key, ())) if "/data/" in f"/{member.name}" else (),
                 )
             )
-    return Checksums(members=members, nbytes=nbytes, mismatches=tuple(mismatches))
+    return Checksums(members=members, nbytes=nbytes, mismatches=tuple(mismatches), unrecorded=unrecorded)
 
 
 def _readable(member: ZipMember) -> bool:

@@ -10,7 +10,7 @@ from mmdoctor.readers.byte_range import ByteRange, ByteStream, MemoryRange, SubR
 from mmdoctor.readers.pickle_machine import PickleMachine
 from mmdoctor.readers.pickle_records import Blob, Call, PickleFaultError, Record
 from mmdoctor.readers.pickle_stack import MAX_WORK
-from mmdoctor.readers.pickle_tensors import sizes, storage_of
+from mmdoctor.readers.pickle_tensors import Storage, sizes, storage_of
 from mmdoctor.readers.pickle_tree import attributes, contents, describe, kind_of
 from mmdoctor.readers.zip_archive import ZipArchive
 from mmdoctor.readers.zip_directory import LOCAL
@@ -47,6 +47,8 @@ class PickleWalker:
         """Why the last walk that broke off did, None where none has."""
         self.root: Record = None
         self.hidden: tuple[str, ...] = ()
+        self.storages: dict[str, Storage] = {}
+        """Every storage that the main pickle names, by key, those of sparse tensors' indices and the like too."""
         self._globals: dict[tuple[str, str, str], PickleGlobal] = {}
         self._devices: dict[str, None] = {}
         self._opcodes = bytearray(256)
@@ -93,7 +95,11 @@ class PickleWalker:
                 )
         for record in machine.persistent:
             storage = storage_of(record)
-            if storage is not None and len(self._devices) < MAX_TOP_LEVEL:
+            if storage is None:
+                continue
+            if depth == 0 and member == self.main:
+                self.storages.setdefault(storage.key, storage)
+            if len(self._devices) < MAX_TOP_LEVEL:
                 self._devices[storage.device] = None
         self._inside(machine, member, depth)
 

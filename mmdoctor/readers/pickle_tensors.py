@@ -13,6 +13,8 @@ from mmdoctor.readers.torch_dtypes import NUMPY_DTYPES, STORAGE_DTYPES, TORCH_DT
 
 MAX_RANK = 64
 """Dimensions of a tensor; torch and numpy stop at 64."""
+MAX_NUMEL = 1 << 56
+"""Elements of a tensor; times 16 bytes this still fits the 64 bits that torch counts bytes with."""
 MAX_WRAPPING = 32
 """Rebuild calls around each other: a parameter of a subclass of a tensor takes three."""
 
@@ -90,6 +92,13 @@ def tensor_of(record: Record, depth: int = 0) -> TensorRecord | None:
     return None
 
 
+def is_impossible(record: Record) -> bool:
+    """Whether it is a view of a storage whose shape, strides or offset are none."""
+    if not isinstance(record, Call) or _TORCH.get(record.dotted.removeprefix("torch._utils.")) not in (_v2, _v3):
+        return False
+    return storage_of(record.argument(0)) is not None and tensor_of(record) is None
+
+
 def storage_of(record: Record) -> Storage | None:
     """The storage that a record stands for, None where it is something else."""
     if isinstance(record, Call):
@@ -121,7 +130,8 @@ def sizes(record: Record) -> tuple[int, ...] | None:
         record = record.argument(0)
     if not isinstance(record, tuple | list) or isinstance(record, Dict) or len(record) > MAX_RANK:
         return None
-    return tuple(record) if all(_is_count(n) for n in record) else None
+    counts = tuple(n for n in record if isinstance(n, int) and _is_count(n))
+    return counts if len(counts) == len(record) and math.prod(n for n in counts if n) < MAX_NUMEL else None
 
 
 def element_of(record: Record) -> ElementType | None:

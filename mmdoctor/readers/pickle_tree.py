@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from mmdoctor.readers.pickle_records import Call, Dict, Persistent, Record, Set
-from mmdoctor.readers.pickle_tensors import TensorRecord, sizes, storage_of, tensor_of
+from mmdoctor.readers.pickle_tensors import TensorRecord, is_impossible, sizes, storage_of, tensor_of
 
 MAX_VISITS = 300_000
 """Containers with tensors that are entered. A shared one is entered once for each of its names, so a few bytes can
@@ -77,6 +77,8 @@ class Tree:
     def __init__(self, root: Record, members: Mapping[str, frozenset[str]] | None = None) -> None:
         self.incomplete: str | None = None
         """Which limit was met, None where all of it was walked."""
+        self.impossible: list[str] = []
+        """Last keys of tensors whose shape is none."""
         self._members = members or {}
         self._holders: set[int] = set()
         self._found = 0
@@ -122,6 +124,8 @@ class Tree:
                 order.append(entry)
             else:
                 node.keys.append(key)
+                if is_impossible(value) and len(self.impossible) < MAX_DEPTH:
+                    self.impossible.append(key)
                 continue
             if key in seen and isinstance(node.entries[seen[key]][1], TensorRecord):
                 node.entries[seen[key]] = (key, entry)  # the last one wins, at the first one's place
@@ -156,7 +160,7 @@ def holders(root: Record) -> set[int]:
         for part in parts:
             if not isinstance(part, list | tuple | Call):
                 continue
-            if id(part) in found or (isinstance(part, Call) and tensor_of(part) is not None):
+            if id(part) in found or (isinstance(part, Call) and (tensor_of(part) or is_impossible(part))):
                 found.add(id(record))
             elif part and id(part) not in entered:
                 entered.add(id(part))

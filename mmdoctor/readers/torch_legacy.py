@@ -14,7 +14,7 @@ from mmdoctor.readers.pickle_programs import PICKLE_START, PickleWalker
 from mmdoctor.readers.pickle_records import PickleFaultError, Record
 from mmdoctor.readers.pickle_tensors import Storage
 from mmdoctor.readers.pickle_tree import Tree
-from mmdoctor.readers.torch_tensors import StoredBytes, all_tensors, lost, storage_damage, tensors_of, views_note
+from mmdoctor.readers.torch_tensors import StoredBytes, lost, storage_damage, tensors_of, views_note
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 """torch/serialization.py, MAGIC_NUMBER"""
@@ -33,9 +33,13 @@ def fault_damage(fault: PickleFaultError) -> Damage:
 
 def tree_damage(tree: Tree) -> list[Damage]:
     """A tree that exceeds the limits as damage."""
-    if tree.incomplete is None:
-        return []
-    return [Damage(kind=DamageKind.PICKLE_TOO_COMPLEX, message=f"the pickle holds {tree.incomplete}")]
+    damage = []
+    if tree.incomplete is not None:
+        damage.append(Damage(kind=DamageKind.PICKLE_TOO_COMPLEX, message=f"the pickle holds {tree.incomplete}"))
+    if tree.impossible:
+        text = f"{len(tree.impossible):,} tensors have an impossible shape (first: {tree.impossible[0][:80]})"
+        damage.append(Damage(kind=DamageKind.SIZE_MISMATCH, message=text, tensors=tuple(tree.impossible)))
+    return damage
 
 
 def read_pickles(source: ByteRange, entry: FileEntry) -> WeightFile:
@@ -59,9 +63,9 @@ def read_pickles(source: ByteRange, entry: FileEntry) -> WeightFile:
     groups = groups_of(tree.root)
     damage.extend(tree_damage(tree))
     if legacy and not damage:
-        file = _Storages(source, stream.position, roots[-1], groups)
+        file = _Storages(source, stream.position, roots[-1], groups, walker.storages)
         damage.extend(file.damage)
-        damage.extend(storage_damage(groups, file.locate) if not file.damage else ())
+        damage.extend(storage_damage(groups, walker.storages.values(), file.locate) if not file.damage else ())
         stream.seek(file.end)
         locate = file.locate
     else:
@@ -108,22 +112,38 @@ def _walk_more(walker: PickleWalker, stream: ByteStream, source: ByteRange) -> N
             return
 
 
+def _unknown_key(key: str, offset: int) -> Damage:
+    text = f"the list of storages has {key[:40]!r}, which the pickle does not name"
+    return Damage(kind=DamageKind.PICKLE_BROKEN, message=text, observed=key[:40], offset=offset)
+
+
+def _other_size(key: str, numel: int, storage: Storage, offset: int) -> Damage:
+    text = f"storage {key} is said to have {numel:,} elements before its bytes, and {storage.numel:,} in the pickle"
+    return Damage(kind=DamageKind.MEMBER_SIZE, message=text, observed=numel, expected=storage.numel, offset=offset)
+
+
 class _Storages:
     """The storages behind the pickles, in the order of the list of keys."""
 
-    def __init__(self, source: ByteRange, at: int, keys: Record, groups: tuple[Group, ...]) -> None:
+    def __init__(
+        self, source: ByteRange, at: int, keys: Record, groups: tuple[Group, ...], known: dict[str, Storage]
+    ) -> None:
         self.damage: list[Damage] = []
         self.end = at
         self._found: dict[str, StoredBytes] = {}
-        known = {t.storage.key: t.storage for _, t in all_tensors(groups) if t.storage is not None}
+        self._known = known
         names = [str(k) for k in keys] if isinstance(keys, list | tuple) else []
         whole = all(key in known for key in names)
         for key in names:
             count = source.pread(self.end, 8)
             storage = known.get(key)
-            numel = struct.unpack("<Q", count)[0] if len(count) == 8 else (storage.numel if storage else 0)
             if storage is None:
-                break  # a storage that is no tensor's: its element size is not known, nor where the next one begins
+                self.damage.append(_unknown_key(key, self.end))
+                break
+            numel = struct.unpack("<Q", count)[0] if len(count) == 8 else storage.numel
+            if numel != storage.numel:
+                self.damage.append(_other_size(key, numel, storage, self.end))
+                break
             size = numel * storage.element.size
             start = self.end + 8
             self._found[key] = StoredBytes(offset=start, size=size, whole=start + size <= source.size)
@@ -135,7 +155,7 @@ class _Storages:
             self.damage.append(Damage(kind=DamageKind.TRAILING_BYTES, message=text, offset=self.end))
 
     def _truncated(self, size: int, groups: tuple[Group, ...], *, exact: bool) -> Damage:
-        names, whole, count = lost(groups, self.locate)
+        names, whole, count = lost(groups, self._known.values(), self.locate)
         text = (
             f"the file has {size:,} of {'' if exact else 'at least '}{self.end:,} bytes; {whole:,} of {count:,} "
             f"storages are whole, {len(names):,} tensors are cut off (first: {names[0] if names else 'none'})"

@@ -67,26 +67,30 @@ def all_tensors(groups: Iterable[Group]) -> list[tuple[str, TensorRecord]]:
     return [(".".join((*g.path, name)) if name else g.dotted, t) for g in groups for name, t in g.tensors]
 
 
-def storage_damage(groups: tuple[Group, ...], locate: Locate) -> list[Damage]:
-    """What is wrong with the storages of all groups: absent, of another size, too small for their tensors."""
+def storage_damage(groups: tuple[Group, ...], storages: Iterable[Storage], locate: Locate) -> list[Damage]:
+    """What is wrong with storages: absent, of another size than the pickle says, too small for their tensors.
+
+    Args:
+        groups: all tensors of the file.
+        storages: all storages that its pickle names, those behind the tensors and others.
+        locate: finds them.
+    """
+    users: dict[str, list[str]] = {}
+    outside: list[tuple[str, TensorRecord]] = []
+    for name, record in all_tensors(groups):
+        if record.storage is not None:
+            users.setdefault(record.storage.key, []).append(name)
+            if record.element.bytes_of(record.extent) > record.storage.nbytes and record.storage.element.size:
+                outside.append((name, record))
     missing: list[str] = []
     wrong: list[tuple[str, Storage, StoredBytes]] = []
-    outside: list[tuple[str, TensorRecord]] = []
-    found: dict[str, StoredBytes | None] = {}
-    for name, record in all_tensors(groups):
-        storage = record.storage
-        if storage is None:
-            continue
-        if storage.key not in found:
-            found[storage.key] = locate(storage)
-        where = found[storage.key]
+    for storage in storages:
+        names = users.get(storage.key) or [f"storage {storage.key}"]
+        where = locate(storage)
         if where is None:
-            if storage.nbytes:  # torch writes no member for a storage without bytes
-                missing.append(name)
+            missing.extend(names if storage.nbytes else ())  # torch writes no member for a storage without bytes
         elif where.size != storage.nbytes and storage.element.size:
-            wrong.append((name, storage, where))
-        if record.element.bytes_of(record.extent) > storage.nbytes and storage.element.size:
-            outside.append((name, record))
+            wrong.extend((name, storage, where) for name in names)
     damage = []
     if missing:
         text = f"the storages of {len(missing):,} tensors are not in the file (first: {missing[0]})"
@@ -94,12 +98,16 @@ def storage_damage(groups: tuple[Group, ...], locate: Locate) -> list[Damage]:
     if wrong:
         damage.append(_wrong_size(wrong))
     if outside:
-        name, record = outside[0]
-        need, have = record.element.bytes_of(record.extent), record.storage.nbytes if record.storage else 0
-        text = f"{len(outside):,} tensors reach past their storage (first: {name} needs {need:,} of {have:,} bytes)"
-        names = tuple(n for n, _ in outside[:MAX_NAMED])
-        damage.append(Damage(kind=DamageKind.SIZE_MISMATCH, message=text, observed=have, expected=need, tensors=names))
+        damage.append(_outside(outside))
     return damage
+
+
+def _outside(outside: list[tuple[str, TensorRecord]]) -> Damage:
+    name, record = outside[0]
+    need, have = record.element.bytes_of(record.extent), record.storage.nbytes if record.storage else 0
+    text = f"{len(outside):,} tensors reach past their storage (first: {name} needs {need:,} of {have:,} bytes)"
+    names = tuple(n for n, _ in outside[:MAX_NAMED])
+    return Damage(kind=DamageKind.SIZE_MISMATCH, message=text, observed=have, expected=need, tensors=names)
 
 
 def _wrong_size(wrong: list[tuple[str, Storage, StoredBytes]]) -> Damage:
@@ -120,20 +128,11 @@ def _wrong_size(wrong: list[tuple[str, Storage, StoredBytes]]) -> Damage:
     )
 
 
-def lost(groups: tuple[Group, ...], locate: Locate) -> tuple[list[str], int, int]:
+def lost(groups: tuple[Group, ...], storages: Iterable[Storage], locate: Locate) -> tuple[list[str], int, int]:
     """Tensors that do not lie wholly in a cut-off file, and how many of the storages do, of how many."""
-    names: list[str] = []
-    storages: dict[str, bool] = {}
-    for name, record in all_tensors(groups):
-        if record.storage is None or not record.storage.nbytes:
-            continue
-        key = record.storage.key
-        if key not in storages:
-            where = locate(record.storage)
-            storages[key] = where is not None and where.whole
-        if not storages[key]:
-            names.append(name)
-    return names, sum(storages.values()), len(storages)
+    whole = {s.key: (w := locate(s)) is not None and w.whole for s in storages if s.nbytes}
+    names = [n for n, t in all_tensors(groups) if t.storage is not None and not whole.get(t.storage.key, True)]
+    return names, sum(whole.values()), len(whole)
 
 
 def views_note(groups: tuple[Group, ...]) -> str | None:

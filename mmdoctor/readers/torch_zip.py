@@ -13,7 +13,7 @@ from mmdoctor.readers.pickle_tree import Tree
 from mmdoctor.readers.torch_export import export_groups
 from mmdoctor.readers.torch_legacy import fault_damage, tree_damage
 from mmdoctor.readers.torch_script import members_of
-from mmdoctor.readers.torch_tensors import Locate, StoredBytes, storage_damage, tensors_of, views_note
+from mmdoctor.readers.torch_tensors import Locate, StoredBytes, all_tensors, storage_damage, tensors_of, views_note
 from mmdoctor.readers.torch_zip_cut import read_cut_off
 from mmdoctor.readers.zip_archive import ZipArchive
 from mmdoctor.readers.zip_directory import LOCAL
@@ -74,7 +74,7 @@ class _Reader:
             self._walker.main = archive.root + "data.pkl"
             members = members_of(archive) if kind is FileKind.TORCHSCRIPT else None
             groups = self._main_groups(members)
-        self._damage.extend(storage_damage(groups, locate))
+        self._damage.extend(storage_damage(groups, self._all_storages(groups), locate))
         group, tensors = tensors_of(self._entry.path, groups, locate)
         self._other_pickles()
         self._walker.hidden = archive.hidden
@@ -90,6 +90,11 @@ class _Reader:
             program=self._walker.program(),
             note=_NOTES.get(kind) or views_note(groups),
         )
+
+    def _all_storages(self, groups: tuple[Group, ...]) -> list[Storage]:
+        """Those that the main pickle names, or, where there are several pickles or none, those of the tensors."""
+        of_tensors = {t.storage.key: t.storage for _, t in all_tensors(groups) if t.storage is not None}
+        return list((self._walker.storages or of_tensors).values())
 
     def _main_groups(self, members: dict[str, frozenset[str]] | None) -> tuple[Group, ...]:
         root = self._walk(self._walker.main, report=True)

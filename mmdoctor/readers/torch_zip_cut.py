@@ -8,7 +8,7 @@ from mmdoctor.readers.pickle_programs import PickleWalker
 from mmdoctor.readers.pickle_records import PickleFaultError
 from mmdoctor.readers.pickle_tensors import Storage
 from mmdoctor.readers.pickle_tree import Tree
-from mmdoctor.readers.torch_tensors import MAX_NAMED, StoredBytes, all_tensors, lost, tensors_of
+from mmdoctor.readers.torch_tensors import MAX_NAMED, StoredBytes, lost, tensors_of
 from mmdoctor.readers.zip_directory import DESCRIPTOR, MAX_MEMBERS
 from mmdoctor.readers.zip_members import DESCRIPTOR_FLAG, LocalHeader, descriptor_end, local_header
 
@@ -35,7 +35,7 @@ class _CutOff:
     def read(self) -> WeightFile:
         """Walk the local headers from the beginning."""
         at = self._members()
-        names, whole, count = lost(self._groups, self._locate)
+        names, whole, count = lost(self._groups, self._walker.storages.values(), self._locate)
         group, tensors = tensors_of(self._entry.path, self._groups, self._locate)
         return WeightFile(
             path=self._entry.path,
@@ -92,7 +92,7 @@ class _CutOff:
         except PickleFaultError:
             return None
         self._groups = groups_of(Tree(self._walker.root).root)
-        self._sizes = {t.storage.key: t.storage.nbytes for _, t in all_tensors(self._groups) if t.storage is not None}
+        self._sizes = {key: storage.nbytes for key, storage in self._walker.storages.items()}
         return stream.position - header.data
 
     def _descriptor(self, header: LocalHeader, end: int, size: int) -> int:

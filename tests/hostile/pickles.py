@@ -92,7 +92,18 @@ def nested(inner: bytes) -> bytes:
 
 BOMBS: dict[str, Callable[[], bytes]] = {
     f.__name__: f
-    for f in (huge_put, memo_cycle, doubling, deep, endless, marks, long_string, many_digits, huge_frame, impossible_shape)
+    for f in (
+        huge_put,
+        memo_cycle,
+        doubling,
+        deep,
+        endless,
+        marks,
+        long_string,
+        many_digits,
+        huge_frame,
+        impossible_shape,
+    )
 }
 
 

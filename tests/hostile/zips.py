@@ -98,6 +98,8 @@ def hidden_member(pickle: bytes) -> bytes:
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
     f.__name__: f
-    for f in (encrypted_in_directory, encrypted_in_local_header, other_local_name, offset_outside, overlapping)
-    + (giant_sizes, many_members, traversal, bomb)
+    for f in (
+        *(encrypted_in_directory, encrypted_in_local_header, other_local_name, offset_outside, overlapping),
+        *(giant_sizes, many_members, traversal, bomb),
+    )
 }

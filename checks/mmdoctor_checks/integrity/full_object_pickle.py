@@ -27,7 +27,7 @@ _FIX = "where its code is at hand, save the tensors alone: torch.save(model.stat
 
 @check("INT018", Severity.ERROR, yields_to=("SEC001", "INT003"))
 def full_object_pickle(checkpoint: Checkpoint, machine: Machine | None) -> Iterator[Problem]:
-    """A weight file holds whole Python objects and loads only where their code is.
+    """A weight file loads only where the code, or the device, that it was saved with is at hand.
 
     ## What it checks
     The names that the pickle imports and what its root is, from the opcodes; nothing is imported. Tensors, containers,
@@ -138,6 +138,7 @@ def _index(device: str) -> int:
 
 def _device_note(absent: Sequence[tuple[WeightFile, str]], count: int) -> Problem:
     file, device = absent[0]
-    message = f'{file.path} was saved from {device}, this machine has {count} CUDA devices: torch.load needs map_location="cpu"'
+    what = f"{file.path} was saved from {device}, this machine has {count} CUDA devices"
+    message = f'{what}: torch.load needs map_location="cpu"'
     because = [Evidence("device of the storages", d, f.at) for f, d in absent[:_SHOWN]]
     return Problem(message, because=because, fix=Fix('torch.load(..., map_location="cpu")'), severity=Severity.NOTE)

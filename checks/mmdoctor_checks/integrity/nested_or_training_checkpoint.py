@@ -102,6 +102,6 @@ def _fix(file: WeightFile) -> Fix:
     keys = (
         "".join(f"[{int(k)}]" if k.isdigit() else f'["{k}"]' for k in listed[0].path.split(".") if k) if listed else ""
     )
-    line = f'state_dict = torch.load("{file.path}", map_location="cpu", weights_only=True){keys}'
+    line = f'state_dict = torch.load("{file.path}", map_location="cpu"){keys}'
     which = "" if len(listed) < 2 else ", or another of the entries listed"
     return Fix(f"{line}{which}; then safetensors.torch.save_file(state_dict, ...) for serving")

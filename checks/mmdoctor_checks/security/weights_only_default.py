@@ -14,6 +14,7 @@ from mmdoctor_checks.security.weights_only_globals import OPCODES, WEIGHTS_ONLY,
 
 _DEFAULT_SINCE = Version("2.6")
 _SHOWN = 8
+_PLACES = 4
 _LOADED = {FileKind.TORCH_ZIP, FileKind.TORCH_LEGACY}
 
 
@@ -88,7 +89,7 @@ def _message(program: PickleProgram, names: list[str], opcodes: list[int], befor
 def _evidence(program: PickleProgram, refused: list[PickleGlobal], opcodes: list[int]) -> list[Evidence]:
     found = [
         Evidence("name", g.dotted, Location(file=program.file, offset=g.offset), expected="tensors and plain values")
-        for g in refused[:_SHOWN]
+        for g in refused[:_PLACES]
     ]
     return found or [Evidence("opcode", opcodes[0], Location(file=program.file), expected="the opcodes of protocol 2")]
 
