@@ -23,6 +23,13 @@ class AddedToken(msgspec.Struct, frozen=True, kw_only=True):
     stated: int | None = None
     """The id that the file states, where the loader gives another."""
 
+    @property
+    def id_at(self) -> Location:
+        """Where the id stands: the `id` inside an entry of tokenizer.json, else the entry itself."""
+        if self.at.pointer is None or not self.at.pointer.startswith("/added_tokens/"):
+            return self.at
+        return Location(file=self.at.file, pointer=f"{self.at.pointer}/id")
+
 
 class Tokenizer(msgspec.Struct, frozen=True, kw_only=True):
     """The tokenizer as its files state it."""
@@ -48,6 +55,7 @@ class Tokenizer(msgspec.Struct, frozen=True, kw_only=True):
     first_merge: Reading[str] | Reading[tuple[str, ...]] | None = None
     """First BPE merge: a string (`"a b"`), or a pair, which `tokenizers` before 0.20 cannot read."""
     padding_side: Reading[str] | None = None
+
     def id_of(self, content: str) -> int | None:
         """The id of a token, added tokens first; None where there is none."""
         for token in self.added:

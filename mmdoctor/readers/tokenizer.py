@@ -4,7 +4,8 @@ transformers 5.23 (tokenization_utils_base.py `_from_pretrained`, tokenization_u
 `TokenizersBackend.__init__`): the vocabulary file's own added tokens, then those of `added_tokens_decoder`
 (tokenizer_config.json) in the order of their ids, else of added_tokens.json, then named special tokens that are still
 unknown, then the extra ones. The `tokenizers` library ignores the ids that the files state for added tokens: a token
-of the vocabulary keeps its id there, any other gets the next free one (added_vocabulary.rs, `add_tokens`).
+of the vocabulary keeps its id there, any other gets the size of the vocabulary and counts on from there
+(added_vocabulary.rs, `add_tokens`; measured with 0.22 and 0.23).
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from mmdoctor.engine import NotApplicable, Unavailable
 from mmdoctor.facts.documents import Documents, JsonDocument, escape
 from mmdoctor.facts.source import Source
 from mmdoctor.facts.tokenizer import AddedToken, Tokenizer, TokenizerFile
-from mmdoctor.location import Location, Reading
+from mmdoctor.location import Reading
 from mmdoctor.readers.vocabulary import vocabulary_files
 
 CONFIG, LEGACY, ADDED = "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"
@@ -124,25 +125,29 @@ def _numbered(
 ) -> tuple[AddedToken, ...]:
     """Every added token with the id that the library gives it."""
     numbered: dict[str, AddedToken] = {}
-    highest = -1
-    unknown = -1
+    free = base.size
     others = (_unnumbered(reading) for reading in (*named.values(), *extra))
     for token in (*base.added, *listed, *others):
         if token.content in numbered or not token.content:
             continue
         number = base.vocabulary.get(token.content)
+        if number is None and base.kind == "tekken":
+            number = token.id
         if number is None:
-            number = token.id if base.kind == "tekken" else highest + 1 if highest >= base.size else base.size
-        highest = max(highest, number)
-        stated = token.id if token.id not in (number, unknown) else None
+            number, free = free, free + 1
+        stated = token.id if token.id not in (number, _UNKNOWN) else None
         numbered[token.content] = AddedToken(
             id=number, content=token.content, special=token.special, at=token.at, stated=stated
         )
     return tuple(numbered.values())
 
 
+_UNKNOWN = -1
+"""In place of an id, for tokens that no file gives one."""
+
+
 def _unnumbered(reading: Reading[str]) -> AddedToken:
-    return AddedToken(id=-1, content=reading.value, special=True, at=reading.at)
+    return AddedToken(id=_UNKNOWN, content=reading.value, special=True, at=reading.at)
 
 
 def _as_stated(base: TokenizerFile, listed: tuple[AddedToken, ...]) -> tuple[AddedToken, ...]:
@@ -158,9 +163,3 @@ def _largest(base: TokenizerFile, added: tuple[AddedToken, ...]) -> tuple[Readin
         raise Unavailable(f"{base.file} has an empty vocabulary")
     content = next((c for c, i in base.vocabulary.items() if i == base.largest.value), "")
     return base.largest, content
-
-
-def place_of(token: AddedToken) -> Location:
-    """Where the token's id stands: the `id` inside an entry of tokenizer.json, else the entry."""
-    pointer = token.at.pointer or ""
-    return Location(file=token.at.file, pointer=f"{pointer}/id") if pointer.startswith("/added_tokens/") else token.at

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from mmdoctor.engine import NotApplicable, Unavailable
-from mmdoctor.facts.documents import BrokenDocument
+from mmdoctor.facts.documents import BrokenDocument, escape
 from mmdoctor.facts.source import FileEntry, Source
 from mmdoctor.facts.tokenizer import AddedToken, TokenizerFile
 from mmdoctor.location import Location, Reading
@@ -97,7 +97,7 @@ def _vocab_json(data: bytes, file: str) -> TokenizerFile:
         kind="BPE",
         vocabulary=vocabulary,
         size=len(vocabulary),
-        largest=Reading(vocabulary[last], Location(file=file, pointer=f"/{last}")) if vocabulary else None,
+        largest=Reading(vocabulary[last], Location(file=file, pointer=f"/{escape(last)}")) if vocabulary else None,
     )
 
 

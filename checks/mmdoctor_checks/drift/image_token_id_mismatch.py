@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from mmdoctor.check import check
 from mmdoctor.facts.model import MultimodalModel
-from mmdoctor.facts.tokenizer import AddedToken, Expectations, Processor, Tokenizer
+from mmdoctor.facts.tokenizer import Expectations, Processor, Tokenizer
 from mmdoctor.finding import Confidence, Edit, Evidence, Fix, Problem, Severity
 from mmdoctor.location import Location, Reading
 
@@ -85,7 +85,7 @@ def _is_placeholder(text: str | None) -> bool:
 
 def _other_id(role: str, stated: Reading[int], text: Reading[str], found: int, tokenizer: Tokenizer) -> Problem:
     added = next((token for token in tokenizer.added if token.content == text.value), None)
-    at = _place(added) if added else Location(file=tokenizer.file)
+    at = added.id_at if added else Location(file=tokenizer.file)
     renumbered = f" (the file says {added.stated}, and the library renumbers it)" if added and added.stated else ""
     return Problem(
         f"config.json puts the {_words(role)} placeholder at id {stated.value}, and the tokenizer gives "
@@ -127,11 +127,6 @@ def _no_such_id(role: str, stated: Reading[int], tokenizer: Tokenizer) -> Proble
         severity=Severity.WARNING,
         confidence=Confidence.LIKELY,
     )
-
-
-def _place(token: AddedToken) -> Location:
-    pointer = token.at.pointer or ""
-    return Location(file=token.at.file, pointer=f"{pointer}/id") if pointer.startswith("/added_tokens/") else token.at
 
 
 def _edit(stated: Reading[int], value: int) -> tuple[Edit, ...]:

@@ -131,12 +131,7 @@ def _out_of_range(
     harmless = not used and (expected.hides_placeholders or not tokenizer.complete)
     return Problem(
         f"{token.content!r} ({why}){more} has id {number:,}, and the embedding has {rows:,} rows: {effect}",
-        because=[Evidence(f"id of {token.content!r}", number, _place(token), expected=f"below {rows}"), stored],
+        because=[Evidence(f"id of {token.content!r}", number, token.id_at, expected=f"below {rows}"), stored],
         fix=Fix("ship the tokenizer that the weights were trained with, or resize the embedding, train and save both"),
         severity=Severity.ERROR if used else Severity.NOTE if harmless else Severity.WARNING,
     )
-
-
-def _place(token: AddedToken) -> Location:
-    pointer = token.at.pointer or ""
-    return Location(file=token.at.file, pointer=f"{pointer}/id") if pointer.startswith("/added_tokens/") else token.at
