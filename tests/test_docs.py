@@ -7,7 +7,9 @@ import pytest
 from mmdoctor.docs import ROOT, pages, with_output, write
 
 
-@pytest.mark.parametrize(("path", "text"), pages().items(), ids=lambda v: str(v.relative_to(ROOT)) if isinstance(v, Path) else "")
+@pytest.mark.parametrize(
+    ("path", "text"), pages().items(), ids=lambda v: str(v.relative_to(ROOT)) if isinstance(v, Path) else ""
+)
 def test_a_generated_page_is_up_to_date(path: Path, text: str):
     assert path.is_file(), "run `python -m mmdoctor.docs`"
     assert path.read_text(encoding="utf-8") == text, "run `python -m mmdoctor.docs`"

@@ -1,5 +1,6 @@
 """The commands put together, and what becomes of exceptions: exit codes are a promise to scripts."""
 
+import gc
 import sys
 from typing import Annotated, Any
 
@@ -86,6 +87,7 @@ app.add_typer(reference.app, name="reference")
 
 def main() -> None:
     """Entry point of the script `mmdoctor`."""
+    gc.set_threshold(100_000, 20, 100)  # a run makes many objects that live to its end: looking for garbage is a waste
     try:
         app()
     except KeyboardInterrupt:
