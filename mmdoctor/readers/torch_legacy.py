@@ -133,7 +133,6 @@ class _Storages:
         self._found: dict[str, StoredBytes] = {}
         self._known = known
         names = [str(k) for k in keys] if isinstance(keys, list | tuple) else []
-        whole = all(key in known for key in names)
         for key in names:
             count = source.pread(self.end, 8)
             storage = known.get(key)
@@ -148,16 +147,18 @@ class _Storages:
             start = self.end + 8
             self._found[key] = StoredBytes(offset=start, size=size, whole=start + size <= source.size)
             self.end = start + size
+        if self.damage:
+            return
         if self.end > source.size:
-            self.damage.append(self._truncated(source.size, groups, exact=whole))
-        elif whole and self.end < source.size and not PICKLE_START.match(source.pread(self.end, 2)):
+            self.damage.append(self._truncated(source.size, groups))
+        elif self.end < source.size and not PICKLE_START.match(source.pread(self.end, 2)):
             text = f"{source.size - self.end:,} bytes follow the last storage"
             self.damage.append(Damage(kind=DamageKind.TRAILING_BYTES, message=text, offset=self.end))
 
-    def _truncated(self, size: int, groups: tuple[Group, ...], *, exact: bool) -> Damage:
+    def _truncated(self, size: int, groups: tuple[Group, ...]) -> Damage:
         names, whole, count = lost(groups, self._known.values(), self.locate)
         text = (
-            f"the file has {size:,} of {'' if exact else 'at least '}{self.end:,} bytes; {whole:,} of {count:,} "
+            f"the file has {size:,} of {self.end:,} bytes; {whole:,} of {count:,} "
             f"storages are whole, {len(names):,} tensors are cut off (first: {names[0] if names else 'none'})"
         )
         return Damage(

@@ -37,7 +37,7 @@ def test_cut_off_zip(tmp_path: Path, share: float):
     data = whole[: int(len(whole) * share)]
     (damage,) = read(data).damage
     (tmp_path / "m.pt").write_bytes(data)
-    with pytest.raises(RuntimeError, match="central directory"):
+    with pytest.raises((RuntimeError, OSError)):  # "failed finding central directory", or a negative seek
         torch.load(tmp_path / "m.pt")
 
     assert damage.kind is DamageKind.NO_CENTRAL_DIRECTORY
