@@ -158,9 +158,9 @@ def florence2() -> Made:
     config = t.Florence2Config(
         text_config=text | ends,
         vision_config={
-            "embed_dim": [16, 16, 32, 32],
-            "num_heads": [2, 2, 4, 4],
-            "num_groups": [2, 2, 4, 4],
+            "embed_dim": [8, 16, 32, 64],
+            "num_heads": [1, 2, 4, 8],
+            "num_groups": [1, 2, 4, 8],
             "depths": [1, 1, 1, 1],
             "projection_dim": HIDDEN,
             "window_size": 12,
