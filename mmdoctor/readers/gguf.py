@@ -16,8 +16,8 @@ from mmdoctor.readers.regular import open_regular
 
 MAX_PAIRS = 20_000
 """Key-value pairs; real files have 20 to 60."""
-MAX_TENSORS = 200_000
-"""Tensors; real files have up to a few thousand."""
+MAX_TENSORS = 50_000
+"""Tensors; real files have up to a few thousand, experts are one tensor."""
 MAX_ARRAY_STRINGS = 4_000_000
 """Strings in all arrays together; the largest vocabularies have 262,144 tokens and 514,906 merges."""
 MAX_NAME_BYTES = 512

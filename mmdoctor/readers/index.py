@@ -10,7 +10,7 @@ from mmdoctor.readers.regular import open_regular
 
 MAX_INDEX_BYTES = 64 * 2**20
 """Bytes of an index; the largest known (DeepSeek-V3, 91,000 tensors) has 9 MB."""
-MAX_INDEX_COLONS = 500_000
+MAX_INDEX_COLONS = 300_000
 """Colons of an index, one a tensor: they bound the number of keys before anything is decoded."""
 
 PREFERRED = ("model.safetensors.index.json", "pytorch_model.bin.index.json")

@@ -4,6 +4,7 @@ The reference is huggingface/safetensors, safetensors/src/tensor.rs: eight bytes
 What it refuses is damage here, with numbers; a header of which a part makes sense still yields that part.
 """
 
+import itertools
 import json
 import struct
 from collections.abc import Callable
@@ -28,6 +29,8 @@ MAX_DIMENSIONS = 64
 """torch's own limit on the number of dimensions."""
 MAX_BYTES_FOR_DUPLICATES = 2**20
 """Headers with escapes in them are searched for names that stand twice up to this size: it needs the slow parser."""
+METADATA_KEYS = 1000
+"""Metadata pairs kept; real files have up to a few hundred (trainers of adapters write many)."""
 METADATA_SHOWN = 300
 """Characters kept of a metadata value."""
 
@@ -132,17 +135,11 @@ def _header(read: Callable[[int, int], bytes], size: int) -> tuple[bytes, int]:
 def _decode(header: bytes) -> dict[str, msgspec.Raw]:
     colons = header.count(b":")
     if colons > MAX_COLONS:
-        raise _refuse(
-            DamageKind.HEADER_TOO_LARGE,
-            f"the header has about {colons // 4:,} entries, mmdoctor reads up to {MAX_TENSORS:,}",
-            colons // 4,
-            MAX_TENSORS,
-            8,
-        )
+        raise _too_many(colons // 4)
     try:
         if not header.isascii():
             header.decode("utf-8")
-        return _ENTRIES.decode(header)
+        entries = _ENTRIES.decode(header)
     except UnicodeDecodeError as error:
         offset = 8 + error.start
         message = f"the header is not UTF-8: byte 0x{header[error.start]:02x} at offset {offset:,}"
@@ -152,6 +149,9 @@ def _decode(header: bytes) -> dict[str, msgspec.Raw]:
     except msgspec.DecodeError as error:
         reason = str(error).removeprefix("JSON is malformed: ")
         raise _refuse(DamageKind.HEADER_NOT_JSON, f"the header is not JSON: {reason}", None, None, 8) from None
+    if len(entries) > MAX_TENSORS:
+        raise _too_many(len(entries))
+    return entries
 
 
 def _metadata(entries: dict[str, msgspec.Raw], header: bytes) -> tuple[dict[str, str], list[Damage]]:
@@ -165,7 +165,7 @@ def _metadata(entries: dict[str, msgspec.Raw], header: bytes) -> tuple[dict[str,
         return {}, [
             Damage(kind=DamageKind.HEADER_INVALID, message=message, offset=8 + max(0, header.find(b"__metadata__")))
         ]
-    return {_short(k): _short(v) for k, v in pairs.items()}, []
+    return {_short(k): _short(v) for k, v in itertools.islice(pairs.items(), METADATA_KEYS)}, []
 
 
 def _tensors(entries: dict[str, msgspec.Raw], file: str, start: int) -> tuple[list[Tensor], list[Damage]]:
@@ -235,6 +235,11 @@ def _duplicates(header: bytes, entries: dict[str, msgspec.Raw]) -> tuple[str, ..
     except (ValueError, RecursionError):
         return ()
     return tuple(twice)
+
+
+def _too_many(count: int) -> _Refused:
+    message = f"the header has about {count:,} entries, mmdoctor reads up to {MAX_TENSORS:,}"
+    return _refuse(DamageKind.HEADER_TOO_LARGE, message, count, MAX_TENSORS, 8)
 
 
 def _refuse(

@@ -86,8 +86,9 @@ def _sharded(source: Source, entry: FileEntry, top: Sequence[FileEntry]) -> Sele
 def _by_kind(top: Sequence[FileEntry]) -> Selection:
     """Without a standard name: the largest set of the most preferred format."""
     safe = [f for f in top if f.kind is FileKind.SAFETENSORS or f.name.endswith(".safetensors")]
-    torch = [f for f in top if f not in safe and _is_torch(f)]
-    ggufs = [f for f in top if f not in safe and (f.kind is FileKind.GGUF or f.name.endswith(".gguf"))]
+    taken = {f.name for f in safe}
+    torch = [f for f in top if f.name not in taken and _is_torch(f)]
+    ggufs = [f for f in top if f.name not in taken and (f.kind is FileKind.GGUF or f.name.endswith(".gguf"))]
     if ggufs and not safe and not torch:
         return _ggufs(ggufs)
     for candidates in (safe, torch):
@@ -117,8 +118,9 @@ def _is_torch(entry: FileEntry) -> bool:
 def _ggufs(files: Sequence[FileEntry]) -> Selection:
     """One language model with its projector: several quantisations of it may lie side by side."""
     towers = [f for f in files if "mmproj" in f.name.lower()]
-    chosen = _largest_set([f for f in files if f not in towers] or towers)
-    if towers and chosen.files[0] not in towers:
+    models = [f for f in files if "mmproj" not in f.name.lower()]
+    chosen = _largest_set(models or towers)
+    if towers and models:
         tower = max(towers, key=lambda f: (f.size, f.name))
         return Selection(files=(*chosen.files, tower), gaps=chosen.gaps)
     return chosen

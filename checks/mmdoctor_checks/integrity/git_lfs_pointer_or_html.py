@@ -1,7 +1,7 @@
 """INT001."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from mmdoctor.check import check
 from mmdoctor.facts.checkpoint import Checkpoint
@@ -39,7 +39,8 @@ def git_lfs_pointer_or_html(source: Source, checkpoint: Checkpoint | None) -> It
     - https://github.com/pytorch/pytorch/issues/150998
     """
     wrong = [(f, what) for f in source.files if f.problem is None and (what := placeholder(f))]
-    needed = [(f, what) for f, what in wrong if _needed(f, checkpoint)]
+    loads = {f.path for f in checkpoint.files} if checkpoint is not None and checkpoint.tensors else set()
+    needed = [(f, what) for f, what in wrong if _needed(f, loads)]
     pointers = [f for f, what in needed if what == POINTER]
     others = [(f, what) for f, what in needed if what != POINTER]
     if pointers:
@@ -47,18 +48,16 @@ def git_lfs_pointer_or_html(source: Source, checkpoint: Checkpoint | None) -> It
     if others:
         yield _others(others)
     if len(needed) < len(wrong):
-        spare = [(f, what) for f, what in wrong if not _needed(f, checkpoint)]
+        spare = [(f, what) for f, what in wrong if not _needed(f, loads)]
         message = f"{_files([f for f, _ in spare])} no content, and nothing here needs it: {spare[0][1]}"
         yield Problem(message, because=_evidence(spare), severity=Severity.NOTE)
 
 
-def _needed(entry: FileEntry, checkpoint: Checkpoint | None) -> bool:
+def _needed(entry: FileEntry, loads: Collection[str]) -> bool:
+    """Whether the model lacks it; a copy in another format beside weights that load is not missed."""
     if entry.folder or SIDE_FILES.fullmatch(entry.name):
         return False
-    if not is_weight_name(entry.name):
-        return True
-    loads = checkpoint is not None and checkpoint.tensors and entry.path not in {f.path for f in checkpoint.files}
-    return not (loads and is_twin_name(entry.name))
+    return not (loads and entry.path not in loads and is_weight_name(entry.name) and is_twin_name(entry.name))
 
 
 def _pointers(files: Sequence[FileEntry]) -> Problem:

@@ -52,7 +52,8 @@ def hf_cache_broken_links_or_incomplete(
         files = [f for f in needed if f.problem is problem]
         if files:
             yield _unopened(files, severity)
-    rest = [f for f in unusable if f not in needed]
+    counted = {f.path for f in needed}
+    rest = [f for f in unusable if f.path not in counted]
     if rest:
         yield Problem(
             f"{len(rest)} files that the model does not need cannot be opened (first: {rest[0].path}: "

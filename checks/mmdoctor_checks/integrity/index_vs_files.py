@@ -156,7 +156,8 @@ def _stale(index: ShardIndex, gone: Sequence[str], others: Sequence[str]) -> Pro
 
 
 def _missing(index: ShardIndex, gone: Sequence[str], total: int) -> Problem:
-    lost = [t for t, f in index.weight_map.items() if f in set(gone)]
+    missing = set(gone)
+    lost = [t for t, f in index.weight_map.items() if f in missing]
     shown = ", ".join(gone[:3]) + (" ..." if len(gone) > 3 else "")
     return Problem(
         f"{len(gone)} of {total} shards are missing ({shown}): {len(lost):,} of {len(index.weight_map):,} "
@@ -237,7 +238,7 @@ def _shadowed(source: Source, index: ShardIndex, checkpoint: Checkpoint) -> Iter
     named = set(index.files())
     if single in named or index.file != f"{single}.index.json":
         return
-    here = [n for n in named if source.entry(n) is not None]
+    here = named & {f.path for f in source.files}
     yield Problem(
         f"{single} is here and {index.file} names {len(named)} other files, {len(here)} of them present: "
         "transformers loads the "
