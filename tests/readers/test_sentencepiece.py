@@ -47,9 +47,11 @@ def test_byte_pieces_are_ordinary() -> None:
 @given(data=st.binary(max_size=300))
 def test_any_bytes_are_pieces_or_refused(data: bytes) -> None:
     try:
-        assert pieces(data).contents
-    except NotSentencePieceError as error:
-        assert str(error)
+        found = pieces(data).contents
+    except NotSentencePieceError:
+        found = ("refused",)
+
+    assert found
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])

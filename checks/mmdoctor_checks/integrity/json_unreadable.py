@@ -14,7 +14,7 @@ _SILENT = frozenset({"generation_config.json"})
 """Files whose errors transformers swallows (5.23, modeling_utils.py: the defaults are used instead)."""
 
 
-@check("INT025", Severity.ERROR, yields_to=("INT001",))
+@check("INT025", Severity.ERROR)
 def json_unreadable(documents: Documents, tokenizer: TokenizerFile | None) -> Iterator[Problem]:
     """A configuration or tokenizer file is not JSON that the loaders accept.
 
