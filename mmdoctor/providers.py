@@ -7,6 +7,7 @@ from typing import Any
 from mmdoctor.facts.checkpoint import Checkpoint, Checksums, CompleteCheckpoint, ShardIndex
 from mmdoctor.facts.documents import Documents
 from mmdoctor.facts.hub_cache import HubCache
+from mmdoctor.facts.image_tokens import ImageTokenCounts, LlavaProcessor
 from mmdoctor.facts.machine import Accelerator, Machine
 from mmdoctor.facts.memory import WeightMemory
 from mmdoctor.facts.model import AudioModel, ModelConfig, MultimodalModel, SpecialTokenIds, TextModel, VisionModel
@@ -51,6 +52,8 @@ _WHERE: dict[type, str] = {
     VisionModel: "mmdoctor.architectures:vision_model",
     AudioModel: "mmdoctor.architectures:audio_model",
     SpecialTokenIds: "mmdoctor.architectures:special_token_ids",
+    ImageTokenCounts: "mmdoctor.architectures.image_tokens:image_token_counts",
+    LlavaProcessor: "mmdoctor.architectures.image_tokens.llava:llava_processor",
     Parts: "mmdoctor.architectures.parts:parts",
     LayerStacks: "mmdoctor.architectures.parts:layer_stacks",
     AttentionBlocks: "mmdoctor.architectures.attention:attention_blocks",

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mmdoctor.architectures.image_tokens import TokenCount, count_image_tokens
+from mmdoctor.architectures.image_tokens import count_image_tokens
 from mmdoctor.engine import Engine
+from mmdoctor.facts.image_tokens import TokenCount
 from mmdoctor.facts.model import MultimodalModel, VisionModel
 from mmdoctor.facts.source import Source
 from mmdoctor.facts.tokenizer import ImageProcessor, Processor

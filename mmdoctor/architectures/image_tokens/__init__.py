@@ -11,14 +11,16 @@ from mmdoctor.architectures.image_tokens import features as models
 from mmdoctor.architectures.image_tokens import pixels as image_processors
 from mmdoctor.architectures.image_tokens import placeholders as processors
 from mmdoctor.architectures.image_tokens.families import USUAL
+from mmdoctor.architectures.image_tokens.features import TOWERS
 from mmdoctor.architectures.image_tokens.values import Refused, UnknownFamily, UnknownValue, Values
 from mmdoctor.architectures.image_tokens.vision_values import VisionValues
 from mmdoctor.engine import NotApplicable, Unavailable
 from mmdoctor.facts.image_tokens import ImageTokenCounts, Pixels, Side, TokenCount
 from mmdoctor.facts.model import MultimodalModel, VisionModel
 from mmdoctor.facts.tokenizer import ImageProcessor, Processor, Settings
+from mmdoctor.location import Location
 
-__all__ = ["Refused", "UnknownValue", "count_image_tokens", "image_token_counts"]
+__all__ = ["TOWERS", "Refused", "UnknownFamily", "UnknownValue", "classes", "count_image_tokens", "image_token_counts"]
 
 IMAGES = ((336, 336), (1000, 600), (1024, 768), (64, 48))
 """(width, height) in pixels of the images that are counted: square, wide, usual, small."""
@@ -40,17 +42,39 @@ def image_token_counts(
         NotApplicable: the formulae of the family are not known, or code of the artefact does the counting.
         Unavailable: a value is neither stated nor a known default.
     """
-    counts = []
     try:
-        joint, made_by = _classes(model, images, processor)
-        for width, height in IMAGES:
-            with suppress(Refused):
-                counts.append(count_image_tokens(model, vision, images, processor, width, height))
+        joint, made_by = classes(model, images, processor)
+        counts = _counts(model, vision, images, processor)
     except UnknownFamily as reason:
         raise NotApplicable(str(reason)) from None
     except UnknownValue as reason:
         raise Unavailable(f"image tokens cannot be counted: {reason}") from None
-    return ImageTokenCounts(processor_class=joint, image_processor_class=made_by, counts=tuple(counts))
+    copy = None if all(c.agree for c in counts) else _agreeing_copy(model, vision, images, processor)
+    return ImageTokenCounts(
+        processor_class=joint, image_processor_class=made_by, counts=tuple(counts), agreeing_copy=copy
+    )
+
+
+def _counts(
+    model: MultimodalModel, vision: VisionModel, images: ImageProcessor, processor: Processor | None
+) -> list[TokenCount]:
+    counts = []
+    for width, height in IMAGES:
+        with suppress(Refused):
+            counts.append(count_image_tokens(model, vision, images, processor, width, height))
+    return counts
+
+
+def _agreeing_copy(
+    model: MultimodalModel, vision: VisionModel, images: ImageProcessor, processor: Processor | None
+) -> Location | None:
+    for settings in images.others:
+        copy = ImageProcessor(settings=settings, type=settings.read("image_processor_type", str))
+        with suppress(UnknownFamily, UnknownValue):
+            counts = _counts(model, vision, copy, processor)
+            if counts and all(c.agree for c in counts):
+                return settings.at()
+    return None
 
 
 def count_image_tokens(
@@ -68,7 +92,7 @@ def count_image_tokens(
         UnknownValue: a value is neither stated nor a known default.
         Refused: the image processor takes no image of that size.
     """
-    name, kind = _classes(model, images, processor)
+    name, kind = classes(model, images, processor)
     joint, maker = processors.CLASSES[name], image_processors.CLASSES[kind]
     settings = Values(processor.settings if processor is not None else None, name, joint.defaults)
     made_by = Values(images.settings, kind, maker.defaults, imposed=joint.imposed(settings))
@@ -82,15 +106,19 @@ def count_image_tokens(
     )
 
 
-def _classes(model: MultimodalModel, images: ImageProcessor, processor: Processor | None) -> tuple[str, str]:
-    """(Processor class, image processor class): as stated, else as the model type usually has them."""
+def classes(model: MultimodalModel, images: ImageProcessor, processor: Processor | None) -> tuple[str, str]:
+    """(Processor class, image processor class): as stated, else as the model type usually has them.
+
+    Raises:
+        UnknownFamily: no formula is known for one of them.
+    """
     model_type = model.config.model_type or ""
     if model_type not in models.CLASSES:
         raise UnknownFamily(f"no formula for image tokens is known for {model_type or 'this model'}")
     if model.remote_code or model.external_tower is not None:
         raise UnknownFamily("other code than transformers' own counts this model's image tokens")
     usual_processor, usual_images = USUAL[model_type]
-    name = _processor_class(images, processor) or usual_processor
+    name = processor_class(images, processor) or usual_processor
     kind = image_class(images.type.value if images.type is not None else usual_images)
     for unknown in (n for n, known in ((name, processors.CLASSES), (kind, image_processors.CLASSES)) if n not in known):
         raise UnknownFamily(f"no formula for image tokens is known for {unknown}")
@@ -123,7 +151,7 @@ def _features(model: MultimodalModel, vision: VisionModel, pixels: Pixels) -> Si
     return Side(count=count, arithmetic=arithmetic, used=reader.used + top.used)
 
 
-def _processor_class(images: ImageProcessor, processor: Processor | None) -> str | None:
+def processor_class(images: ImageProcessor, processor: Processor | None) -> str | None:
     """The class that AutoProcessor takes: processor_config.json names it, else the image processor's file."""
     if processor is not None and processor.processor_class is not None:
         return processor.processor_class.value

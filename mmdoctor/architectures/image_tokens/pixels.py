@@ -211,11 +211,21 @@ def _chunked(values: Values, size: Size) -> Pixels:
 
 _PLAIN = {"do_resize": True, "do_center_crop": False, "crop_size": None, "do_pad": False}
 _CROPPED = {**_PLAIN, "size": {"shortest_edge": 224}, "do_center_crop": True, "crop_size": _square(224)}
-_PACKED = {"do_resize": True, "patch_size": 14, "merge_size": 2, "temporal_patch_size": 2}
-_PACKED |= {"min_pixels": None, "max_pixels": None}
+_PACKED: Mapping[str, Any] = {
+    "do_resize": True,
+    "patch_size": 14,
+    "merge_size": 2,
+    "temporal_patch_size": 2,
+    "min_pixels": None,
+    "max_pixels": None,
+}
 _TILED = {"do_resize": True, "crop_to_patches": False, "min_patches": 1, "max_patches": 12}
-_SPLIT = {"do_resize": True, "do_image_splitting": True}
-_SPLIT |= {"size": {"longest_edge": 4 * 364}, "max_image_size": {"longest_edge": 364}}
+_SPLIT: Mapping[str, Any] = {
+    "do_resize": True,
+    "do_image_splitting": True,
+    "size": {"longest_edge": 4 * 364},
+    "max_image_size": {"longest_edge": 364},
+}
 _NEXT_PINPOINTS = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
 _ONEVISION_PINPOINTS = [[384 * h, 384 * w] for h in range(1, 7) for w in range(1, 7)]
 

@@ -1,0 +1,106 @@
+"""Tokens of an image as the processor and as the model count them."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from mmdoctor.facts.tokenizer import Settings
+from mmdoctor.finding import Scalar
+from mmdoctor.location import Location
+
+
+class Used(msgspec.Struct, frozen=True):
+    """A value that went into a count."""
+
+    what: str
+    """Its key, after the section where that matters: `vision_config.patch_size`."""
+    value: Scalar
+    at: Location = Location()
+    """Where it stands; the section where it is absent and the class default holds."""
+    default_of: str | None = None
+    """The class whose default it is; None where a file states it."""
+
+
+class Pixels(msgspec.Struct, frozen=True, kw_only=True):
+    """What an image processor makes of one image."""
+
+    original: tuple[int, int]
+    """(height, width) of the image."""
+    height: int
+    """Pixels of each tensor; of packed patches, of the resized image."""
+    width: int
+    tiles: int = 1
+    """Tensors of that size for the one image."""
+    grid: tuple[int, int] | None = None
+    """(rows, columns) of patches where they are packed into one sequence (`image_grid_thw`)."""
+    patch_values: int | None = None
+    """Numbers in one packed patch: channels x frames x pixels."""
+    sized: bool = False
+    """`image_sizes` goes along, so the model knows the size of what it gets."""
+    edge: int = 0
+    """Edge in pixels of the tiles that the image was cut to, before they were brought to size."""
+
+    @property
+    def text(self) -> str:
+        """Such as `5 x 336x336 px` (width x height)."""
+        return f"{self.tiles} x {self.width}x{self.height} px" if self.tiles > 1 else f"{self.width}x{self.height} px"
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One side's count for one image."""
+
+    count: int | None
+    """Tokens; None where this side would raise instead."""
+    arithmetic: str
+    """How it came about: `(336 // 14) x (336 // 14) + 1 - 1`; why it would raise where it would."""
+    used: tuple[Used, ...] = ()
+
+
+class TokenCount(msgspec.Struct, frozen=True, kw_only=True):
+    """Both sides' counts for one image."""
+
+    width: int
+    """Of the image, in pixels."""
+    height: int
+    pixels: Pixels
+    placeholders: Side
+    """Placeholders that the processor writes into the prompt for the image."""
+    features: Side
+    """Vectors that the model makes of the image."""
+
+    @property
+    def agree(self) -> bool:
+        """Whether prompt and model fit."""
+        return self.placeholders.count == self.features.count
+
+
+class ImageTokenCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Both counts for a few images: square, wide, usual and small."""
+
+    processor_class: str
+    """The class that joins tokenizer and image processor, as stated or as the model type usually has it."""
+    image_processor_class: str
+    """Without what only names its backend."""
+    counts: tuple[TokenCount, ...]
+    """One an image, those left out that the image processor refuses by design."""
+    agreeing_copy: Location | None = None
+    """Where they disagree: another copy of the image processor's settings with which they would agree. transformers 4
+    and 5 look at different copies first."""
+
+    def of(self, width: int, height: int) -> TokenCount | None:
+        """The counts for an image of that size, if it is among them."""
+        return next((c for c in self.counts if (c.width, c.height) == (width, height)), None)
+
+
+class LlavaProcessor(msgspec.Struct, frozen=True, kw_only=True):
+    """A processor of LLaVA's kind, whose class cannot do without settings that it has no default for."""
+
+    processor_class: str
+    needed: str
+    """The setting without which it fails: `patch_size` or `num_image_tokens`."""
+    settings: Settings | None = None
+    """processor_config.json; None where there is none."""
+    right: Mapping[str, Scalar] = {}
+    """What the settings have to be, as far as that follows from config.json."""
+    because: tuple[Used, ...] = ()
+    """The values of config.json that it follows from."""
