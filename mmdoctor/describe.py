@@ -6,10 +6,11 @@ from typing import TypeVar
 
 from mmdoctor.engine import Crashed, Engine, ProviderFailed
 from mmdoctor.facts.checkpoint import Checkpoint, WeightFile
-from mmdoctor.facts.model import ModelConfig
-from mmdoctor.facts.parts import Parts
+from mmdoctor.facts.model import AudioModel, ModelConfig, TextModel, VisionModel
+from mmdoctor.facts.parts import Part, Parts, Role
 from mmdoctor.facts.quantisation import Adapter
 from mmdoctor.facts.source import FileKind, Source
+from mmdoctor.location import Reading
 from mmdoctor.report.model import Artifact, PartSummary
 
 T = TypeVar("T")
@@ -25,6 +26,10 @@ _SINGLE = {
     FileKind.TFLITE: "TFLite model",
     FileKind.TEXT: "text file",
 }
+
+_STATE_DICTS = frozenset({FileKind.TORCH_ZIP, FileKind.TORCH_LEGACY})
+_TRANSFORMERS = frozenset({FileKind.SAFETENSORS, FileKind.TORCH_ZIP, FileKind.TORCH_LEGACY, FileKind.UNKNOWN})
+"""Kinds that transformers loads from a folder, and what may have been one of them."""
 
 
 class Known:
@@ -71,9 +76,11 @@ def _kind(source: Source, files: Sequence[WeightFile], config: ModelConfig | Non
     if adapter is not None and adapter.alone:
         return "adapter"
     if source.single is None:
-        if config is not None:
+        if config is not None and (not files or files[0].kind in _TRANSFORMERS):
             return "Hugging Face folder"
-        return f"folder with {len(files)} weight file{'s' * (len(files) != 1)}" if files else "folder without weights"
+        if len(files) == 1:
+            return f"{_kind_of_file(files[0])} in a folder"
+        return f"folder with {len(files)} weight files" if files else "folder without weights"
     if not files:
         entry = source.entry(source.single)
         return entry.kind.value if entry else "file"
@@ -82,10 +89,14 @@ def _kind(source: Source, files: Sequence[WeightFile], config: ModelConfig | Non
 
 def _kind_of_file(file: WeightFile) -> str:
     program = file.program
+    if file.kind in _SINGLE and file.kind not in _STATE_DICTS:
+        return _SINGLE[file.kind]
     if program is not None and program.root == "instance":
         return "pickled PyTorch module"
-    if any(g.role == "optimizer" for g in file.groups) or file.group:
+    if any(g.role == "optimizer" for g in file.groups):
         return "PyTorch training checkpoint"
+    if file.group:
+        return "nested PyTorch checkpoint"
     return _SINGLE.get(file.kind, f"{file.kind.value} file")
 
 
@@ -107,9 +118,33 @@ def _parts(known: Known) -> tuple[PartSummary, ...]:
             nbytes=part.nbytes,
             dtypes=part.dtypes,
             layers=part.layers,
+            details=_details(part, known) if part is parts.largest(part.role) else {},
         )
         for part in parts.parts
     )
+
+
+def _details(part: Part, known: Known) -> dict[str, int]:
+    """What the configuration says about a part, in the field's terms."""
+    said: dict[str, Reading[int] | None] = {}
+    if part.role is Role.TEXT and (text := known.get(TextModel)):
+        said = {
+            "hidden": text.hidden_size,
+            "heads": text.num_attention_heads,
+            "kv_heads": text.num_key_value_heads,
+            "head_dim": text.head_dim,
+        }
+    elif part.role is Role.VISION and (vision := known.get(VisionModel)):
+        said = {
+            "hidden": vision.hidden_size,
+            "heads": vision.num_attention_heads,
+            "patch": vision.patch_size,
+            "image": vision.image_size,
+            "merge": vision.spatial_merge_size,
+        }
+    elif part.role is Role.AUDIO and (audio := known.get(AudioModel)):
+        said = {"hidden": audio.hidden_size, "heads": audio.num_attention_heads, "mel_bins": audio.num_mel_bins}
+    return {name: reading.value for name, reading in said.items() if reading is not None}
 
 
 def _remarks(files: Sequence[WeightFile], checkpoint: Checkpoint | None) -> Iterator[str]:

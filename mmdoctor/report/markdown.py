@@ -7,7 +7,7 @@ from mmdoctor.finding import Confidence, Evidence, Finding, Severity
 from mmdoctor.report import words
 from mmdoctor.report.model import Report
 from mmdoctor.report.private import Private
-from mmdoctor.report.text import plain, shorten, value_of
+from mmdoctor.report.text import plain, shorten
 
 _MAX_VALUE = 200
 """Characters of one value; an issue is for reading."""
@@ -103,13 +103,14 @@ class _Page:
         rows = [["where", "what", "observed", *(["expected"] if compared else [])]]
         rows.append(["---"] * len(rows[0]))
         for e in evidence:
+            observed, expected = words.values_of(e)
             row = [
                 self.code(words.place_of(e.at), cell=True),
                 self.text(e.what, cell=True),
-                self.code(value_of(e.observed), cell=True),
+                self.code(observed, cell=True),
             ]
             if compared:
-                row.append("" if e.expected is None else self.code(value_of(e.expected), cell=True))
+                row.append("" if expected is None else self.code(expected, cell=True))
             rows.append(row)
         return [f"| {' | '.join(row)} |" for row in rows]
 

@@ -1,6 +1,7 @@
 """The report for a terminal: verdict first, then what is wrong, worst first, with numbers, places and what to do."""
 
 import io
+import itertools
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from mmdoctor.finding import Confidence, Evidence, Finding, Severity
 from mmdoctor.location import Location
 from mmdoctor.report import words
 from mmdoctor.report.model import Artifact, CrashedCheck, Report
-from mmdoctor.report.text import columns, plain, shorten, value_of
+from mmdoctor.report.text import columns, plain, shorten
 
 # Named colours of the terminal's own theme only, so that they read on light and on dark.
 _SEVERITY = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
@@ -23,6 +24,8 @@ _MAX_EVIDENCE = 12
 """Evidence lines shown of one finding; the JSON report has them all."""
 _MAX_ALIGNED = 24
 """Widest observed value that the others are padded to, so that what was expected stands in one column."""
+_MAX_VALUE = 400
+"""Columns of one value; the JSON report has it whole."""
 _MIN_VALUE = 14
 """Columns that a value needs beside its place and name; with less it goes below them."""
 
@@ -122,7 +125,7 @@ class _Page:
 
 
 def _head(page: _Page, artifact: Artifact) -> None:
-    name = Text(shorten(plain(artifact.path), page.width * 3 // 5), "bold")
+    name = Text(shorten(plain(artifact.path), page.width), "bold")
     page.pieces([name, Text(words.about(artifact))], "  ", hang=2)
     if artifact.parts:
         page.pieces([Text(words.part_of(part)) for part in artifact.parts], " | ", indent=2)
@@ -160,30 +163,39 @@ def _evidence(page: _Page, evidence: Sequence[Evidence]) -> None:
     room = page.width - indent
     places = [_place(e.at, room * 45 // 100) for e in shown]
     whats = [shorten(plain(e.what), room * 45 // 100) for e in shown]
-    place_width, what_width = max(map(columns, places)), max(map(columns, whats))
-    gap = 2 if place_width else 0
-    compared = [columns(value_of(e.observed)) for e in shown if e.expected is not None]
-    aligned = max((n for n in compared if n <= _MAX_ALIGNED), default=0)
-    values = [_value(e, aligned) for e in shown]
-    left = place_width + gap + what_width + 2
-    stacked = room - left < _MIN_VALUE or (any(columns(v.plain) > room - left for v in values) and page.width < 100)
-    for e, place, what, value in zip(shown, places, whats, values, strict=True):
-        if stacked:
-            _stacked(page, e, indent)
-        else:
-            padded = Text(place + " " * (place_width - columns(place) + gap), "cyan")
-            padded.append(what + " " * (what_width - columns(what) + 2), "default")
-            page.paragraph(padded.append_text(value), indent=indent, hang=indent + left)
+    left = max(map(columns, places)) + 2 * any(places) + max(map(columns, whats)) + 2
+    values = [columns(_value(e, 0).plain) for e in shown]
+    if room - left < _MIN_VALUE or (page.width < 100 and max(values) > room - left):
+        _stacked(page, shown, indent)
+    else:
+        _rows(page, shown, places, whats, indent)
     if len(evidence) > len(shown):
         page.paragraph(Text(f"and {len(evidence) - len(shown)} more", _DIM), indent=indent)
 
 
-def _stacked(page: _Page, evidence: Evidence, indent: int) -> None:
-    """A piece of evidence on lines of its own, where not all fits side by side."""
-    if place := _place(evidence.at, page.width - indent):
-        page.paragraph(Text(place, "cyan"), indent=indent)
-        indent += 2
-    page.paragraph(Text.assemble(plain(evidence.what), "  ", _value(evidence, 0)), indent=indent, hang=indent + 2)
+def _stacked(page: _Page, evidence: Sequence[Evidence], indent: int) -> None:
+    """Evidence below its places, each named once, where not all fits side by side."""
+    for place, members in itertools.groupby(evidence, lambda e: _place(e.at, page.width - indent)):
+        group = list(members)
+        below = indent + 2 * bool(place)
+        if place:
+            page.paragraph(Text(place, "cyan"), indent=indent)
+        _rows(page, group, [""] * len(group), [plain(e.what) for e in group], below)
+
+
+def _rows(page: _Page, evidence: Sequence[Evidence], places: Sequence[str], whats: Sequence[str], indent: int) -> None:
+    """Place, name and value in columns; names so long that the values find no room are not padded."""
+    place_width, what_width = max(map(columns, places)), max(map(columns, whats))
+    gap = 2 if place_width else 0
+    compared = [columns(words.values_of(e)[0]) for e in evidence if e.expected is not None]
+    aligned = max((n for n in compared if n <= _MAX_ALIGNED), default=0)
+    if page.width - indent - place_width - gap - what_width - 2 < _MIN_VALUE:
+        place_width, what_width, aligned = 0, 0, 0
+    left = indent + place_width + gap + what_width + 2
+    for e, place, what in zip(evidence, places, whats, strict=True):
+        row = Text.assemble((place + " " * (place_width - columns(place) + gap), "cyan"))
+        row.append(what + " " * (what_width - columns(what) + 2))
+        page.paragraph(row.append_text(_value(e, aligned)), indent=indent, hang=left if what_width else indent + 2)
 
 
 def _place(at: Location, width: int) -> str:
@@ -195,10 +207,11 @@ def _place(at: Location, width: int) -> str:
 
 
 def _value(evidence: Evidence, width: int) -> Text:
-    said = Text(shorten(value_of(evidence.observed), 400), "bold")
-    if evidence.expected is not None:
+    observed, expected = words.values_of(evidence)
+    said = Text(shorten(observed, _MAX_VALUE), "bold")
+    if expected is not None:
         said.append(" " * (width - columns(said.plain)) + "  expected ", _DIM)
-        said.append(shorten(value_of(evidence.expected), 400), "green")
+        said.append(shorten(expected, _MAX_VALUE), "green")
     return said
 
 

@@ -1,12 +1,13 @@
 """The phrases that terminal and Markdown share: the head, the counts, the places."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeGuard
 
 from mmdoctor.facts.machine import Machine, Target
-from mmdoctor.finding import Severity
+from mmdoctor.finding import Evidence, Severity
 from mmdoctor.location import Location
 from mmdoctor.report.model import Artifact, PartSummary, Report, SkippedCheck
-from mmdoctor.report.text import bytes_of, count, parameters_of, plain, seconds_of
+from mmdoctor.report.text import bytes_of, count, parameters_of, plain, seconds_of, value_of
 
 _DETAILS = {
     "heads": "{:,} heads",
@@ -106,6 +107,18 @@ def place_of(at: Location) -> str:
     if not rest and at.offset is not None:
         rest = f"byte {at.offset:,}"
     return f"{file} {rest}".strip()
+
+
+def values_of(evidence: Evidence) -> tuple[str, str | None]:
+    """(Observed, expected) of a piece of evidence; None where nothing particular was expected."""
+    observed, expected = evidence.observed, evidence.expected
+    large = "byte" in evidence.what or any(_is_count(v) and abs(v) >= 10**6 for v in (observed, expected))
+    said = [f"{v:,}" if large and _is_count(v) and abs(v) < 10**18 else value_of(v) for v in (observed, expected)]
+    return said[0], None if expected is None else said[1]
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def reasons(skipped: Iterable[SkippedCheck]) -> Iterator[tuple[str, list[str]]]:
