@@ -161,5 +161,6 @@ def _largest(base: TokenizerFile, added: tuple[AddedToken, ...]) -> tuple[Readin
         return Reading(top.id, top.at), top.content
     if base.largest is None:
         raise Unavailable(f"{base.file} has an empty vocabulary")
-    content = next((c for c, i in base.vocabulary.items() if i == base.largest.value), "")
+    largest = base.largest.value
+    content = next((c for c, i in base.vocabulary.items() if i == largest), "")
     return base.largest, content

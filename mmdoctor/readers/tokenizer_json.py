@@ -64,8 +64,8 @@ def tokenizer_json(data: bytes, file: str) -> TokenizerFile:
         pointer = f"/model/vocab/{largest}"
     else:
         ids = vocabulary
-        content = max(ids, key=ids.__getitem__) if ids else ""
-        largest = ids.get(content, -1)
+        largest = max(ids.values(), default=-1)
+        content = next((c for c, number in reversed(ids.items()) if number == largest), "")  # it is mostly the last
         pointer = f"/model/vocab/{escape(content)}"
     _refuse_impossible_ids(ids, parsed.added_tokens, largest, file)
     return TokenizerFile(
