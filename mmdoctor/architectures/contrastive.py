@@ -55,7 +55,7 @@ FAMILIES = (
         name="groupvit",
         model_types=("groupvit",),
         text=text("/text_config", decoder=False),
-        vision=vision("/vision_config"),
+        vision=vision("/vision_config", num_hidden_layers=()),
         extra_positions=0,
     ),
     Family(

@@ -17,12 +17,13 @@ FAMILIES = (
     ),
     Family(
         name="idefics3",
-        model_types=("idefics3", "smolvlm", "granite_docling"),
+        model_types=("idefics3", "smolvlm"),
         text=text(),
         vision=vision(),
         extra_positions=0,
         interpolates=True,
     ),
+    Family(name="granite_docling", model_types=("granite_docling",), text=text(), vision=vision(), interpolates=True),
     Family(
         name="idefics",
         model_types=("idefics",),

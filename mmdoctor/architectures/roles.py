@@ -109,7 +109,9 @@ def _is_patch_kernel(template: str, tensor: Tensor) -> bool:
     """Whether a convolution reads pixels: 4-D or 5-D from one or three channels, or a linear one that says `patch`."""
     if len(tensor.shape) in (4, 5):
         return tensor.shape[1] in (1, 3, 4) and (tensor.shape[1] != 1 or "patch" in template)
-    return len(tensor.shape) == 2 and "patch_embed" in template and "norm" not in template
+    return (
+        len(tensor.shape) == 2 and bool(re.search(r"patch_embed|patch_projection", template)) and "norm" not in template
+    )
 
 
 def _is_sound_kernel(template: str, tensor: Tensor) -> bool:

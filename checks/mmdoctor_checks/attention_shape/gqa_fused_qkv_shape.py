@@ -18,13 +18,13 @@ def gqa_fused_qkv_shape(blocks: AttentionBlocks, text: TextModel) -> Iterator[Pr
     `qkv_proj`, `wqkv`, `c_attn`, `query_key_value` and their like have
     `(num_attention_heads + 2 x num_key_value_heads) x head_dim` rows; one without grouped heads has three times the
     query rows, multi-query attention one key and one value head. An absent `num_key_value_heads` means as many as there
-    are query heads. InternLM2 interleaves the heads group by group: the total is the same. Biases and packed weights are
-    left out, and so are the vision tower's (ATT004).
+    are query heads. InternLM2 interleaves the heads group by group: the total is the same. Biases and packed weights
+    are left out, and so are the vision tower's (ATT004).
 
     ## Why it matters
 
-    A loader that expects three equal parts stops with `shape '[...]' is invalid for input of size ...`, or takes keys for
-    queries and answers nonsense.
+    A loader that expects three equal parts stops with `shape '[...]' is invalid for input of size ...`, or takes keys
+    for queries and answers nonsense.
 
     ## How to fix it
 
@@ -40,6 +40,7 @@ def gqa_fused_qkv_shape(blocks: AttentionBlocks, text: TextModel) -> Iterator[Pr
     if not misfits or heads is None:
         return
     first = misfits[0]
+    leaf = first.tensor.name.removesuffix(".weight").rpartition(".")[2]
     names = group_names(m.tensor.name for m in misfits)
     meant = _kv_heads(first.observed, first.field, heads)
     place = text.num_key_value_heads or text.num_attention_heads
@@ -47,8 +48,7 @@ def gqa_fused_qkv_shape(blocks: AttentionBlocks, text: TextModel) -> Iterator[Pr
     pointer = f"{text.section}/num_key_value_heads"
     sum_of = f"({heads.query} + 2 x {heads.key_value})" if first.field == "qkv" else f"2 x {heads.key_value}"
     yield Problem(
-        f"{first.tensor.name.removesuffix('.weight').rpartition('.')[2]} {list(first.tensor.shape)} has {first.observed} rows, "
-        f"but the configuration's {sum_of} heads x {heads.size} make {first.expected}: "
+        f"{leaf} {list(first.tensor.shape)} has {first.observed} rows, but the configuration's {sum_of} heads x {heads.size} make {first.expected}: "
         f"layers {index_set(m.block.layer for m in misfits if m.block.layer is not None)} will not load"
         + (f"; with {meant} key/value heads they would" if meant else ""),
         because=[

@@ -18,8 +18,8 @@ def head_dim_not_derived(blocks: AttentionBlocks, text: TextModel | None) -> Ite
 
     Every layer of the language model: the rows of the query projection are `num_attention_heads x head_dim`, those of
     the key and value projections `num_key_value_heads x head_dim`, and the output projection has as many columns as the
-    queries have rows (half as many in gated attention). `head_dim` is a parameter of its own: only where it is absent or
-    null it is `hidden_size // num_attention_heads`. A hidden size that is no multiple of the heads is fine. Layers with
+    queries have rows (half as many in gated attention). `head_dim` is a parameter of its own: only where it is absent
+    or null it is `hidden_size // num_attention_heads`. A hidden size that is no multiple of the heads is fine. Layers with
     latent attention, packed weights and layers without keys of their own are left out. Without a configuration, a layer
     is compared with its siblings.
 
@@ -68,13 +68,13 @@ def _contradiction(misfits: list[Misfit], heads: Heads, text: TextModel) -> Prob
         )
     for label, setting in _settings(text):
         because.append(Evidence(label, setting.value, setting.at, expected=fix.get(label)))
+    leaf = first.tensor.name.removesuffix(".weight").rpartition(".")[2]
     layers = index_set(m.block.layer for m in misfits if m.block.layer is not None) or "?"
     count = heads.query if first.field in ("q", "o") else heads.key_value
     kind = "heads" if first.field in ("q", "o") else "key/value heads"
     origin = "config says head_dim" if heads.size_stated else f"head_dim is {heads.hidden} // {heads.query} ="
     return Problem(
-        f"{first.tensor.name.removesuffix('.weight').rpartition('.')[2]} {list(first.tensor.shape)} has {first.observed} "
-        f"{first.side}, but {origin} {heads.size} and {count} {kind} make {first.expected}: "
+        f"{leaf} {list(first.tensor.shape)} has {first.observed} {first.side}, but {origin} {heads.size} and {count} {kind} make {first.expected}: "
         f"layers {layers} will not load ({_reading_of(first, heads)})",
         because=because,
         fix=_fix(fix, text),

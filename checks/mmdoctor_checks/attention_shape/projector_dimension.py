@@ -32,8 +32,8 @@ def projector_dimension(
     The first linear layer reads `tower width x selected layers x stacked patches` features: stacked patches are
     `(1 / downsample_ratio)^2` for InternVL, `scale_factor^2` for Idefics 3 and SmolVLM, `spatial_merge_size^2` for
     Qwen-VL and Mistral 3, and 1 for LLaVA, PaliGemma and Gemma 3; Llama 3.2 Vision reads `vision_output_dim`. The last
-    one writes the width of the language model's embedding. Of two layers in a row, the second reads what the first writes.
-    Projectors with attention (Q-Former, perceiver, resampler) need one map that reads the tower's width and one that
+    one writes the width of the language model's embedding. Of two layers in a row, the second reads what the first
+    writes. Projectors with attention (Q-Former, perceiver, resampler) need one map that reads the tower's width and one that
     writes the language model's. Without a configuration, any whole multiple of the tower's width passes.
 
     ## Why it matters
@@ -51,11 +51,15 @@ def projector_dimension(
     - https://github.com/comfyanonymous/ComfyUI/issues/4967
     """
     maps = [m for part in parts.of(Role.PROJECTOR) for m in matrices(part)]
-    for first, second in broken_pairs(maps):
+    pair = next(broken_pairs(maps), None)
+    if pair is not None:
+        before, after = pair
         yield _problem(
-            f"{_short(second)} reads {second.into} features, {_short(first)} before it writes {first.out}",
-            [Evidence("features read", second.into, second.tensor.at, first.out)],
-            first,
+            f"{_short(after)} reads {after.into} features, {_short(before)} before it writes {before.out}",
+            [
+                Evidence("features read", after.into, after.tensor.at, before.out),
+                Evidence("features written", before.out, before.tensor.at),
+            ],
         )
         return
     maps = [m for m in maps if not is_shared_space(m)]
@@ -69,7 +73,8 @@ def projector_dimension(
     last = exit_of(maps)
     if last is not None and last.out not in widths:
         yield _problem(
-            f"{_short(last)} {list(last.tensor.shape)} writes {last.out} features, the language model is {text.shape[1]} wide",
+            f"{_short(last)} {list(last.tensor.shape)} writes {last.out} features, "
+            f"the language model is {text.shape[1]} wide",
             [Evidence("features written", last.out, last.tensor.at, text.shape[1]), written],
         )
     if tower is None or width is None or parts.of(Role.AUDIO):
@@ -80,8 +85,8 @@ def projector_dimension(
         yield from _entrance(first, width, read, model, certain=is_simple(maps, parts.of(Role.PROJECTOR), tower))
     elif last is None and is_simple(maps, parts.of(Role.PROJECTOR), tower) and _fits_nowhere(maps, width, widths):
         yield _problem(
-            f"the projector reads {_numbers(m.into for m in maps)} features and writes {_numbers(m.out for m in maps)}: "
-            f"it fits neither the vision tower's {width} nor the language model's {text.shape[1]}",
+            f"the projector reads {_numbers(m.into for m in maps)} features and writes "
+            f"{_numbers(m.out for m in maps)}: it fits neither the vision tower's {width} nor the language model's {text.shape[1]}",
             [Evidence("features read and written", _numbers(maps[0].tensor.shape), maps[0].tensor.at), read, written],
             confidence=Confidence.LIKELY,
         )
@@ -137,18 +142,23 @@ def _expected(width: int, model: MultimodalModel | None) -> tuple[int, str] | No
 
 
 _PLAIN = (
-    "llava",
-    "paligemma",
-    "gemma3",
+    "aya_vision",
     "colpali",
+    "colqwen2",
+    "gemma3",
+    "idefics3",
     "internvl",
     "internvl_chat",
-    "idefics3",
+    "janus",
+    "lfm2_vl",
+    "llava",
     "mistral3",
-    "qwen2_vl",
+    "paligemma",
     "qwen2_5_vl",
-) + ("qwen3_vl", "colqwen2", "aya_vision", "lfm2_vl", "janus")
-"""Families whose projector reads `width x layers x stacked patches`, as their modelling files in transformers have it."""
+    "qwen2_vl",
+    "qwen3_vl",
+)
+"""Families whose projector reads `width x layers x stacked patches` (their modelling files in transformers)."""
 
 
 def _stated(model: MultimodalModel | None) -> int | None:
@@ -156,11 +166,7 @@ def _stated(model: MultimodalModel | None) -> int | None:
     return vision.hidden_size.value if vision is not None and vision.hidden_size is not None else None
 
 
-def _problem(
-    message: str, because: list[Evidence], other: Matrix | None = None, confidence: Confidence = Confidence.CERTAIN
-) -> Problem:
-    if other is not None:
-        because = [*because, Evidence("features written", other.out, other.tensor.at)]
+def _problem(message: str, because: list[Evidence], confidence: Confidence = Confidence.CERTAIN) -> Problem:
     return Problem(f"{message}: the first image stops the model", because=because, fix=_FIX, confidence=confidence)
 
 

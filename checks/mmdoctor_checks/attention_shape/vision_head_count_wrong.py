@@ -15,8 +15,8 @@ def vision_head_count_wrong(parts: Parts, blocks: AttentionBlocks, vision: Visio
 
     `hidden_size` of the vision configuration is the width of the tower's attention weights; it is a multiple of
     `num_attention_heads`, unless a head size of its own is stated; and for a tower whose width, feed-forward width and
-    layers are those of a published one (CLIP, SigLIP so400m, InternViT ...) the heads are that tower's. Settings that the
-    file leaves out count with the value that the library's class has for them. The Qwen spellings `embed_dim`,
+    layers are those of a published one (CLIP, SigLIP so400m, InternViT ...) the heads are that tower's. Settings that
+    the file leaves out count with the value that the library's class has for them. The Qwen spellings `embed_dim`,
     `num_heads` and `depth` are understood, and 25 heads of 128 features (InternViT-6B) are legal.
 
     ## Why it matters
@@ -72,8 +72,8 @@ def vision_head_count_wrong(parts: Parts, blocks: AttentionBlocks, vision: Visio
     if known is not None and known.heads != heads.value:
         yield Problem(
             f"the vision tower has the sizes of {known.name} ({real} features, {tower.layers} layers), which has "
-            f"{known.heads} heads of {real // known.heads}; with {heads.value} heads of {real // heads.value} it loads and "
-            "sees nonsense",
+            f"{known.heads} heads of {real // known.heads}; with {heads.value} heads of {real // heads.value} it loads "
+            "and sees nonsense",
             because=[
                 Evidence("num_attention_heads of the vision tower", heads.value, heads.at, expected=known.heads),
                 Evidence("width of the attention weights (features)", real, first.at),

@@ -20,8 +20,8 @@ def vision_position_embedding_size(
     ## What it checks
 
     First the patch kernel: its edges are `patch_size`. Then the position table: its rows are
-    `(image_size // patch_size)^2`, and one more for a class token (CLIP, ViT, InternViT, Llama 3.2 Vision), two for DeiT,
-    none for SigLIP; where a family takes any tower, up to two more rows pass. Where the configuration states the
+    `(image_size // patch_size)^2`, and one more for a class token (CLIP, ViT, InternViT, Llama 3.2 Vision), two for
+    DeiT, none for SigLIP; where a family takes any tower, up to two more rows pass. Where the configuration states the
     number of positions (Qwen3-VL, SigLIP2), the table has that many. Last, for towers that take one size of image only,
     the processor sends that size. Towers with rotary positions have no table.
 
