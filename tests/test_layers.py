@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted([*ROOT.glob("mmdoctor/**/*.py"), *ROOT.glob("checks/mmdoctor_checks/**/*.py")])
 
 LAYERS = [
-    {"mmdoctor.errors", "mmdoctor.location", "mmdoctor.progress", "mmdoctor.installed"},
+    {"mmdoctor.errors", "mmdoctor.location", "mmdoctor.progress", "mmdoctor.installed", "mmdoctor.wording"},
     {"mmdoctor.finding"},
     {"mmdoctor.facts"},
     {"mmdoctor.check"},

@@ -7,6 +7,7 @@ from mmdoctor.facts.checkpoint import ShardIndex
 from mmdoctor.facts.source import FileEntry, FileKind, Source
 from mmdoctor.location import Location, Reading
 from mmdoctor.readers.regular import open_regular
+from mmdoctor.wording import counted
 
 MAX_INDEX_BYTES = 64 * 2**20
 """Bytes of an index; the largest known (DeepSeek-V3, 91,000 tensors) has 9 MB."""
@@ -109,7 +110,7 @@ def _weight_map(raw: msgspec.Raw) -> tuple[dict[str, str], list[str]]:
     for name, value in entries.items():
         if bytes(value).startswith(b'"'):
             weights[name] = msgspec.json.decode(value, type=str)
-    return weights, [f"{len(entries) - len(weights)} values of its weight_map are not file names"]
+    return weights, [f"{counted(len(entries) - len(weights), 'value')} of its weight_map instead of a file name"]
 
 
 def _total_size(raw: msgspec.Raw, file: str) -> Reading[int] | None:

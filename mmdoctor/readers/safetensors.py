@@ -16,6 +16,7 @@ from mmdoctor.facts.checkpoint import Damage, DamageKind, Tensor, WeightFile
 from mmdoctor.facts.source import FileEntry, FileKind
 from mmdoctor.readers.regular import open_regular
 from mmdoctor.readers.safetensors_layout import layout_damage
+from mmdoctor.wording import counted
 
 MAX_HEADER_BYTES = 100_000_000
 """safetensors/src/tensor.rs, MAX_HEADER_SIZE: the reference refuses more."""
@@ -75,7 +76,10 @@ def read_safetensors(path: Path, entry: FileEntry) -> WeightFile:
         damage.append(
             Damage(
                 kind=DamageKind.DUPLICATE_NAME,
-                message=f"{len(duplicates)} tensor names stand twice in the header",
+                message=(
+                    f"{counted(len(duplicates), 'tensor name')} more than once in the header (first: "
+                    f"{_short(duplicates[0])})"
+                ),
                 observed=len(duplicates),
                 expected=0,
                 offset=8,

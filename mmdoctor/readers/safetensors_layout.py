@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from mmdoctor.facts.checkpoint import Damage, DamageKind, Tensor
 from mmdoctor.facts.dtypes import DTYPES as ELEMENT_TYPES
+from mmdoctor.wording import counted
 
 DTYPES = frozenset(
     {"BOOL", "F4", "F6_E2M3", "F6_E3M2", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"}
@@ -106,7 +107,10 @@ def _order(tensors: Sequence[Tensor], start: int, *, complete: bool) -> Iterator
         first, count = overlaps[0]
         yield Damage(
             kind=DamageKind.OVERLAP,
-            message=f"{len(overlaps):,} tensors begin inside the one before (first: {first.name}, by {count:,} bytes)",
+            message=(
+                f"{counted(len(overlaps), 'tensor')} inside the bytes of another (first: {first.name}, by "
+                f"{count:,} bytes)"
+            ),
             observed=first.start,
             expected=(first.start or 0) + count,
             offset=first.start,
@@ -116,7 +120,7 @@ def _order(tensors: Sequence[Tensor], start: int, *, complete: bool) -> Iterator
         first, count = gaps[0]
         yield Damage(
             kind=DamageKind.GAP,
-            message=f"{len(gaps):,} gaps in the data belong to no tensor (first: {count:,} bytes before {first.name})",
+            message=f"{counted(len(gaps), 'gap')} between the tensors (first: {count:,} bytes before {first.name})",
             observed=first.start,
             expected=(first.start or 0) - count,
             offset=(first.start or 0) - count,

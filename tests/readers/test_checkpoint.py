@@ -154,7 +154,7 @@ def test_what_is_wrong_with_an_index(tmp_path: Path) -> None:
     found = shard_index(open_source(tmp_path))
 
     assert found.weight_map == {"b": "x.safetensors"}
-    assert found.problems == ("1 values of its weight_map are not file names", "it has no metadata")
+    assert found.problems == ("1 value of its weight_map instead of a file name", "it has no metadata")
 
 
 def test_a_part_alone_says_so(tmp_path: Path) -> None:

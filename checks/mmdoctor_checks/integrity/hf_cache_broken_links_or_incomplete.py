@@ -9,6 +9,7 @@ from mmdoctor.facts.source import WEIGHT_KINDS, FileEntry, FileProblem, Source
 from mmdoctor.finding import Evidence, Fix, Problem, Severity
 from mmdoctor.location import Location
 from mmdoctor.readers.names import is_model_name, is_twin_name, is_weight_name
+from mmdoctor.wording import counted
 
 _BROKEN = (FileProblem.DANGLING, FileProblem.LOOP, FileProblem.SPECIAL)
 _SHOWN = 8
@@ -52,11 +53,12 @@ def hf_cache_broken_links_or_incomplete(
         files = [f for f in needed if f.problem is problem]
         if files:
             yield _unopened(files, severity)
-    counted = {f.path for f in needed}
-    rest = [f for f in unusable if f.path not in counted]
+    known = {f.path for f in needed}
+    rest = [f for f in unusable if f.path not in known]
     if rest:
         yield Problem(
-            f"{len(rest)} files that the model does not need cannot be opened (first: {rest[0].path}: "
+            f"{counted(len(rest), 'file')} that the model does not need and that cannot be opened "
+            f"(first: {rest[0].path}: "
             f"{rest[0].problem})",
             because=_evidence(rest),
             severity=Severity.NOTE,
@@ -89,7 +91,7 @@ def _unopened(files: Sequence[FileEntry], severity: Severity) -> Problem:
     if files[0].problem is FileProblem.OUTSIDE:
         fix = Fix("put the files themselves in place of the links")
     return Problem(
-        f"{len(files)} files of the model were not read (first: {files[0].path}: {files[0].problem})",
+        f"{counted(len(files), 'file')} of the model not read (first: {files[0].path}: {files[0].problem})",
         because=_evidence(files),
         fix=fix,
         severity=severity,

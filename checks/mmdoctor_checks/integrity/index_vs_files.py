@@ -10,6 +10,7 @@ from mmdoctor.facts.source import WEIGHT_KINDS, Source
 from mmdoctor.finding import Evidence, Fix, Problem, Severity
 from mmdoctor.location import Location
 from mmdoctor.readers.names import SHARD, clean_name, is_unsafe_path, shards_missing
+from mmdoctor.wording import counted
 
 _BENIGN = re.compile(r"(.*\.)?(position_ids|inv_freq|num_batches_tracked|masked_bias|attn\.bias|relative_position_index"
                      r"|lm_head\.weight|token_type_ids)")  # fmt: skip
@@ -93,7 +94,8 @@ def _unsafe(index: ShardIndex, unsafe: Sequence[str]) -> Problem:
         Evidence("file name", name[:120], _entry(index, name), expected="a file of this folder") for name in unsafe[:5]
     ]
     return Problem(
-        f"{index.file} names {len(unsafe)} files outside of the folder (first: {unsafe[0][:80]!r}): a loader "
+        f"{index.file} names {counted(len(unsafe), 'file')} outside of the folder (first: "
+        f"{unsafe[0][:80]!r}): a loader "
         "would open them",
         because=evidence,
         fix=Fix("do not load this model before you know who wrote that; names have to be plain file names"),
@@ -173,7 +175,8 @@ def _hole(source: Source, index: ShardIndex, unnumbered: Sequence[str]) -> Probl
     here = source.entry(first) is not None
     rest = "it is here and never read" if here else "it is not here either"
     return Problem(
-        f"{index.file} names no tensor of {len(unnumbered)} shards of its own numbering (first: {first}, {rest}): "
+        f"{index.file} names no tensor of {counted(len(unnumbered), 'shard')} of its own numbering "
+        f"(first: {first}, {rest}): "
         "their layers would stay random",
         because=[Evidence("shard without an entry", first, Location(file=index.file, pointer="/weight_map"))],
         fix=Fix(_REBUILD if here else f"find out whether {first} belongs to the model; then rebuild the index"),
@@ -191,8 +194,8 @@ def _tensors(index: ShardIndex, checkpoint: Checkpoint) -> Iterator[Problem]:
     if lost:
         name = (grave or lost)[0]
         yield Problem(
-            f"{len(lost)} tensors that {index.file} names are in no shard (first: {name}, {index.weight_map[name]})"
-            + ("" if grave else ": loaders do without them"),
+            f"{counted(len(lost), 'tensor')} that {index.file} names in no shard (first: {name}, "
+            f"{index.weight_map[name]})" + ("" if grave else ": loaders do without them"),
             because=[_mapped(index, n, "nowhere") for n in (grave or lost)[:5]],
             fix=Fix("save the model again, or download the shards that belong to this index"),
             severity=Severity.ERROR if grave else Severity.NOTE,
@@ -200,7 +203,7 @@ def _tensors(index: ShardIndex, checkpoint: Checkpoint) -> Iterator[Problem]:
     moved = [n for n, f in index.weight_map.items() if n in where and f not in where[n]]
     if moved:
         yield Problem(
-            f"{len(moved)} tensors are in another shard than {index.file} says (first: {moved[0]}): "
+            f"{counted(len(moved), 'tensor')} in another shard than {index.file} says (first: {moved[0]}): "
             "transformers finds them, "
             "loaders that look them up by name do not",
             because=[_mapped(index, n, min(where[n])) for n in moved[:5]],
@@ -210,7 +213,7 @@ def _tensors(index: ShardIndex, checkpoint: Checkpoint) -> Iterator[Problem]:
     extra = [n for n in where if n not in index.weight_map]
     if extra:
         yield Problem(
-            f"{len(extra)} tensors of the shards are not in {index.file} (first: {extra[0]}): transformers 4 "
+            f"{counted(len(extra), 'tensor')} of the shards not in {index.file} (first: {extra[0]}): transformers 4 "
             "reports them "
             "missing, loaders that go by the index never read them",
             because=[Evidence("tensor without an entry", n, Location(file=min(where[n]), tensor=n)) for n in extra[:5]],
