@@ -137,11 +137,9 @@ def _unpacked(stated: str, at: Evidence, complete: CompleteCheckpoint) -> Iterat
     if not tensors or stated not in NEEDS_PACKED | QUANTISES_ON_LOAD | {"compressed-tensors"}:
         return
     if stated in QUANTISES_ON_LOAD:
-        # vLLM quantises 16-bit weights on load for these where asked to; transformers takes them for packed.
+        # vLLM quantises 16-bit weights on load for these where asked to; transformers 5.23 loads fp8's on a CPU only.
         severity, confidence = Severity.WARNING, Confidence.LIKELY
-        effect = (
-            "transformers takes them for packed ones and fails or drops them, only engines that quantise on load work"
-        )
+        effect = "loaders that take them for packed fail or drop layers, only those that quantise on load work"
     else:
         severity, confidence = Severity.ERROR, Confidence.CERTAIN
         effect = "the loader looks for packed tensors and finds none"
