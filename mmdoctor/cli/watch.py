@@ -29,12 +29,15 @@ def watch(*, quiet: bool = False) -> Iterator[Progress]:
 
 
 class _Bar(Progress):
+    """A bar that a timer draws; providers may call from several threads."""
+
     def __init__(self) -> None:
         import threading
 
         self._what, self._total, self._done = "looking", 0, 0
         self._shown: Any = None
         self._task: Any = None
+        self._over = False
         self._lock = threading.Lock()
         self._timer = threading.Timer(PATIENCE, self._show)
         self._timer.daemon = True
@@ -44,16 +47,20 @@ class _Bar(Progress):
         with self._lock:
             self._what, self._total, self._done = what, total, 0
             if self._shown is not None:
-                self._replace()
+                self._shown.remove_task(self._task)
+                self._task = self._add(self._shown)
 
     def advance(self, nbytes: int) -> None:
-        self._done += nbytes
-        if self._shown is not None:
-            self._shown.update(self._task, completed=self._done)
+        with self._lock:
+            self._done += nbytes
+            if self._shown is not None:
+                self._shown.update(self._task, completed=self._done)
 
     def stop(self) -> None:
+        """Wipe the bar away, or see to it that it never comes."""
         self._timer.cancel()
         with self._lock:
+            self._over = True
             if self._shown is not None:
                 self._shown.stop()
 
@@ -62,22 +69,16 @@ class _Bar(Progress):
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
         from rich.progress import Progress as RichProgress
 
+        label = TextColumn("{task.description}", markup=False)
+        console = Console(stderr=True, color_system=None if os.environ.get("NO_COLOR") else "auto")
+        columns = label, BarColumn(30), DownloadColumn(binary_units=True), TransferSpeedColumn()
+        shown = RichProgress(*columns, console=console, transient=True)
         with self._lock:
-            if self._timer.finished.is_set() and not self._timer.is_alive():
-                return
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(30),
-                DownloadColumn(True),
-                TransferSpeedColumn(),
-            )
-            console = Console(stderr=True, color_system=None if os.environ.get("NO_COLOR") else "auto")
-            self._shown = RichProgress(*columns, console=console, transient=True)
-            self._replace()
-            self._shown.start()
+            if not self._over:
+                self._task = self._add(shown)
+                self._shown = shown
+                shown.start()
 
-    def _replace(self) -> None:
-        if self._task is not None:
-            self._shown.remove_task(self._task)
+    def _add(self, shown: Any) -> Any:
         label = shorten(plain(self._what), _LABEL)
-        self._task = self._shown.add_task(label, total=self._total or None, completed=self._done)
+        return shown.add_task(label, total=self._total or None, completed=self._done)

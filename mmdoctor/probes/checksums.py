@@ -3,11 +3,11 @@
 import os
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from mmdoctor.engine import NotApplicable, Unavailable
 from mmdoctor.facts.checkpoint import Checkpoint, ChecksumMismatch, Checksums, WeightFile
 from mmdoctor.facts.source import Depth, FileKind, Source
+from mmdoctor.progress import Progress
 from mmdoctor.readers.byte_range import ByteRange, FileRange, SubRange
 from mmdoctor.readers.zip_archive import ZipArchive
 from mmdoctor.readers.zip_directory import DEFLATED, STORED, ZipMember
@@ -26,7 +26,7 @@ _ZIPS = {FileKind.TORCH_ZIP, FileKind.TORCHSCRIPT, FileKind.TORCH_EXPORT, FileKi
 }
 
 
-def checksums(checkpoint: Checkpoint, source: Source, depth: Depth) -> Checksums:
+def checksums(checkpoint: Checkpoint, source: Source, depth: Depth, progress: Progress | None = None) -> Checksums:
     """Read every member of every zip archive once and compare its CRC-32 with the recorded one.
 
     Raises:
@@ -38,8 +38,13 @@ def checksums(checkpoint: Checkpoint, source: Source, depth: Depth) -> Checksums
         raise NotApplicable("no weight file is a zip archive")
     if not depth.covers(Depth.WEIGHTS):
         raise NotApplicable("needs --depth weights: every byte of the weights is read")
+    from concurrent.futures import ThreadPoolExecutor
+
+    watched = progress or Progress()
+    what = files[0].path if len(files) == 1 else f"{len(files)} files"
+    watched.start(f"reading {what}", sum(f.size for f in files))
     with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
-        results = list(pool.map(lambda file: _of_file(file, source), files))
+        results = list(pool.map(lambda file: _of_file(file, source, watched), files))
     if not any(r.members for r in results):
         raise Unavailable("the archives record no checksums (torch.serialization.set_crc32_options(False))")
     return Checksums(
@@ -50,7 +55,7 @@ def checksums(checkpoint: Checkpoint, source: Source, depth: Depth) -> Checksums
     )
 
 
-def _of_file(file: WeightFile, source: Source) -> Checksums:
+def _of_file(file: WeightFile, source: Source, progress: Progress) -> Checksums:
     try:
         descriptor = os.open(source.absolute(file.path), os.O_RDONLY)
     except OSError as error:
@@ -59,14 +64,14 @@ def _of_file(file: WeightFile, source: Source) -> Checksums:
         archive = ZipArchive.open(FileRange(descriptor, 0, os.fstat(descriptor).st_size))
         if archive is None:
             raise Unavailable(f"{file.path} is cut off: the checksums stand at its end")
-        return archive_checksums(archive, file)
+        return archive_checksums(archive, file, progress)
     except OSError as error:
         raise Unavailable(f"{file.path} cannot be read to its end: {error.strerror}") from None
     finally:
         os.close(descriptor)
 
 
-def archive_checksums(archive: ZipArchive, file: WeightFile) -> Checksums:
+def archive_checksums(archive: ZipArchive, file: WeightFile, progress: Progress | None = None) -> Checksums:
     """The checksums of one archive; members that are cut off or encrypted are left to the readers' damage."""
     by_storage: dict[str, list[str]] = {}
     for tensor in file.tensors:
@@ -85,7 +90,7 @@ def archive_checksums(archive: ZipArchive, file: WeightFile) -> Checksums:
             inflated += member.size
             if inflated > MAX_INFLATED_TOTAL:
                 continue
-        computed = crc_of(archive.source, member, data)
+        computed = crc_of(archive.source, member, data, progress)
         members += 1
         nbytes += member.packed
         if computed != member.crc:
@@ -106,15 +111,15 @@ def _readable(member: ZipMember) -> bool:
     return member.method in (STORED, DEFLATED)
 
 
-def crc_of(source: ByteRange, member: ZipMember, data: int) -> int:
+def crc_of(source: ByteRange, member: ZipMember, data: int, progress: Progress | None = None) -> int:
     """CRC-32 of a member's bytes, unpacked; unpacking is given up shortly past the declared size."""
     crc = 0
-    for chunk in _bytes_of(SubRange(source, data, member.packed), member):
+    for chunk in _bytes_of(SubRange(source, data, member.packed), member, progress or Progress()):
         crc = zlib.crc32(chunk, crc)
     return crc
 
 
-def _bytes_of(packed: SubRange, member: ZipMember) -> Iterator[bytes]:
+def _bytes_of(packed: SubRange, member: ZipMember, progress: Progress) -> Iterator[bytes]:
     at = size = 0
     inflater = zlib.decompressobj(-zlib.MAX_WBITS) if member.method == DEFLATED else None
     while at < packed.size:
@@ -122,6 +127,7 @@ def _bytes_of(packed: SubRange, member: ZipMember) -> Iterator[bytes]:
         if not chunk:
             return
         at += len(chunk)
+        progress.advance(len(chunk))
         if inflater is None:
             yield chunk
             continue

@@ -194,7 +194,7 @@ def _rows(page: _Page, evidence: Sequence[Evidence], places: Sequence[str], what
     left = indent + place_width + gap + what_width + 2
     for e, place, what in zip(evidence, places, whats, strict=True):
         row = Text.assemble((place + " " * (place_width - columns(place) + gap), "cyan"))
-        row.append(what + " " * (what_width - columns(what) + 2))
+        row.append(what + " " * (max(what_width - columns(what), 0) + 2))
         page.paragraph(row.append_text(_value(e, aligned)), indent=indent, hang=left if what_width else indent + 2)
 
 
@@ -208,7 +208,7 @@ def _place(at: Location, width: int) -> str:
 
 def _value(evidence: Evidence, width: int) -> Text:
     observed, expected = words.values_of(evidence)
-    said = Text(shorten(observed, _MAX_VALUE), "bold")
+    said = Text.assemble((shorten(observed, _MAX_VALUE), "bold"))
     if expected is not None:
         said.append(" " * (width - columns(said.plain)) + "  expected ", _DIM)
         said.append(shorten(expected, _MAX_VALUE), "green")

@@ -3,11 +3,14 @@
 import re
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
+from mmdoctor.finding import Evidence
+from mmdoctor.location import Location
 from mmdoctor.report.terminal import render
 from mmdoctor.report.text import columns
-from tests.report.reports import BAD, CRASHED, GOOD, hostile
+from tests.report.reports import BAD, CRASHED, GOOD, MERGE, hostile
 
 Golden = Callable[[str, str], None]
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -69,12 +72,20 @@ def test_nothing_from_an_artefact_moves_the_cursor_or_hides(color: bool):
     text.encode("utf-8")
 
 
+def test_a_name_too_long_for_its_column_keeps_its_distance():
+    evidence = (
+        Evidence("rows of decoder.layers.{0,1}.cross_attn.k_proj.weight", "[64, 128]", Location(file="a"), "128 rows"),
+        Evidence("heads", 4, Location(file="config.json", line=3, column=5), 2),
+    )
+    text = render(msgspec.structs.replace(BAD, findings=(msgspec.structs.replace(MERGE, evidence=evidence),)))
+
+    assert "k_proj.weight  [64, 128]\n" in text
+    assert "heads  4  expected 2\n" in text
+
+
 def test_many_pieces_of_evidence_are_cut():
     many = BAD.findings[0].evidence * 10
-    finding = type(BAD.findings[0])(
-        **{f: getattr(BAD.findings[0], f) for f in BAD.findings[0].__struct_fields__} | {"evidence": many}
-    )
-    report = type(BAD)(**{f: getattr(BAD, f) for f in BAD.__struct_fields__} | {"findings": (finding,)})
+    report = msgspec.structs.replace(BAD, findings=(msgspec.structs.replace(MERGE, evidence=many),))
 
     text = render(report)
 
