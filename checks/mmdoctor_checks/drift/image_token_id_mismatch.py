@@ -45,20 +45,40 @@ def image_token_id_mismatch(
     - https://github.com/meta-llama/llama-models/issues/219
     - https://github.com/huggingface/blog/issues/3133
     """
-    for role, stated in model.token_ids.items():
+    found = dict(_wrong(model, tokenizer, processor, expected))
+    if not found:
+        return
+    (_, problem), *others = found.items()
+    if others:  # one cause: the tokenizer is not the one that config.json was written for
+        also = ", ".join(_words(role) for role, _ in others)
+        problem = Problem(
+            f"{problem.message} (the same holds for: {also})",
+            because=[evidence for each in found.values() for evidence in each.because],
+            fix=problem.fix,
+            severity=problem.severity,
+            confidence=problem.confidence,
+        )
+    yield problem
+
+
+def _wrong(
+    model: MultimodalModel, tokenizer: Tokenizer, processor: Processor | None, expected: Expectations
+) -> Iterator[tuple[str, Problem]]:
+    """Role and problem of every placeholder that is not where config.json expects it, image first."""
+    for role, stated in sorted(model.token_ids.items(), key=lambda item: item[0] != "image"):
         if stated.value < 0:  # IMAGE_TOKEN_INDEX = -200 of the original LLaVA is a mark, not an id
             continue
         texts = _texts(role, tokenizer, processor, expected)
         known = [(text, tokenizer.id_of(text.value)) for text in texts]
-        if any(found == stated.value for _, found in known):
+        if any(number == stated.value for _, number in known):
             continue
-        other = next(((text, found) for text, found in known if found is not None), None)
+        other = next(((text, number) for text, number in known if number is not None), None)
         if other is not None:
-            yield _other_id(role, stated, *other, tokenizer)
+            yield role, _other_id(role, stated, *other, tokenizer)
         elif texts and tokenizer.complete and not _is_placeholder(tokenizer.content_of(stated.value)):
-            yield _unknown_text(role, stated, texts[0], tokenizer)
+            yield role, _unknown_text(role, stated, texts[0], tokenizer)
         elif not texts and tokenizer.complete and stated.value > tokenizer.max_id.value:
-            yield _no_such_id(role, stated, tokenizer)
+            yield role, _no_such_id(role, stated, tokenizer)
 
 
 def _texts(role: str, tokenizer: Tokenizer, processor: Processor | None, expected: Expectations) -> list[Reading[str]]:

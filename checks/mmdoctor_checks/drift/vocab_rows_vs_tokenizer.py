@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from mmdoctor.check import check
+from mmdoctor.facts.documents import escape
 from mmdoctor.facts.model import MultimodalModel
 from mmdoctor.facts.parts import Embeddings
 from mmdoctor.facts.tokenizer import AddedToken, ChatTemplates, Expectations, Tokenizer
@@ -11,6 +12,9 @@ from mmdoctor.location import Location
 
 PADDING = 1024
 """Rows that an embedding may have beyond the tokenizer without being worth a word; or 2 % of them."""
+
+
+_TRAINED = "part of the vocabulary"
 
 
 @check("DRF016", Severity.ERROR)
@@ -71,20 +75,17 @@ def vocab_rows_vs_tokenizer(
 
 
 def _beyond(tokenizer: Tokenizer, rows: int) -> Iterator[AddedToken]:
-    """Tokens whose id, as the library gives it or as the file states it, has no row."""
+    """Tokens whose id, as the library gives it or as the file states it, has no row; of trained ones the last."""
     known = set()
     for token in tokenizer.added:
         known.add(token.content)
         if max(token.id, token.stated or 0) >= rows:
             yield token
-    if tokenizer.max_id.value >= rows:
-        for content, number in tokenizer.vocabulary.items():
-            if number >= rows and content not in known:
-                yield AddedToken(id=number, content=content, special=False, at=_entry(tokenizer, number))
-
-
-def _entry(tokenizer: Tokenizer, number: int) -> Location:
-    return tokenizer.max_id.at if number == tokenizer.max_id.value else Location(file=tokenizer.file)
+    trained = {c: number for c, number in tokenizer.vocabulary.items() if number >= rows and c not in known}
+    if trained:
+        content, number = max(trained.items(), key=lambda item: item[1])
+        pointer = f"/model/vocab/{escape(content)}" if tokenizer.file == "tokenizer.json" else None
+        yield AddedToken(id=number, content=content, special=False, at=Location(file=tokenizer.file, pointer=pointer))
 
 
 def _use(
@@ -104,7 +105,7 @@ def _use(
         return None if expected.hides_placeholders and placeholder else f"the {name.replace('_', ' ')}"
     if len(token.content) > 2 and any(token.content in copy.text for copy in (templates.copies if templates else ())):
         return "written by the chat template"
-    return None if token.special or not _is_trained(token) else "part of the vocabulary"
+    return None if token.special or not _is_trained(token) else _TRAINED
 
 
 def _is_trained(token: AddedToken) -> bool:
@@ -122,7 +123,9 @@ def _out_of_range(
     rows = stored.observed
     token, why = used[0] if used else (beyond[-1], "not used by template or configuration")
     number = max(token.id, token.stated or 0)
-    more = f" and {len(beyond) - 1:,} more" if len(beyond) > 1 else ""
+    last = int(rows or 0) - 1
+    count = len(beyond) if why != _TRAINED else max(len(beyond), tokenizer.max_id.value - last)
+    more = f" and {count - 1:,} more" if count > 1 else ""
     effect = (
         "a prompt with it crashes the lookup"
         if token.id >= int(rows or 0)

@@ -113,3 +113,13 @@ def test_warns_on_an_id_past_the_tokenizer_for_an_unknown_family() -> None:
 
 def test_silent_on_a_model_without_placeholders() -> None:
     silent(image_token_id_mismatch, _model(), _tokenizer({}), None, EXPECTED)
+
+
+def test_one_finding_for_all_placeholders_of_a_foreign_tokenizer() -> None:
+    expected = Expectations(placeholders={"image": "<image>", "video": "<video>"})
+
+    (problem,) = fires(image_token_id_mismatch, _model(video=3, image=4), _tokenizer({"<image>": 6}), None, expected)
+
+    assert problem.message.startswith("config.json puts the image placeholder at id 4")
+    assert "the same holds for: video" in problem.message
+    assert len(problem.because) == 4
