@@ -15,6 +15,8 @@ _LOADED = frozenset({FileKind.SAFETENSORS, FileKind.TORCH_ZIP, FileKind.TORCH_LE
 """Kinds of weights that come with processor files; GGUF and ONNX bring their own."""
 _OWN_FORMAT = frozenset({"params.json", "genai_config.json", "model_index.json"})
 """Marks of formats with other files: Mistral's own, onnxruntime-genai, a diffusers pipeline."""
+_TRAINED = frozenset({"generation_config.json", "trainer_state.json", "training_args.bin", "optimizer.pt"})
+"""Files that stand beside a whole model after training, not beside a part of one."""
 _COMPONENT = re.compile(r"(text|image|vision|audio|prompt)_(encoder|tower|model)(_\d)?|unet|vae|transformer(_\d)?")
 """Names of a pipeline's folders that hold a bare model."""
 
@@ -78,18 +80,19 @@ def processor_files_missing(
     bare = not present
     what = " and ".join(name for name, _ in missing)
     model_type = model.config.model_type
+    severity = _severity(bare, source)
     effect = "AutoProcessor and the engines fail on it, or use default values silently"
-    if bare:
+    if severity is Severity.NOTE:
         effect = "it can serve as a part of a pipeline only, not take requests itself"
     yield Problem(
-        f"{model_type} loads {what}, and {'none of its' if bare else 'their'} files are here: {effect}",
+        f"{model_type} needs {what}, and the folder has no file for {'it' if len(missing) == 1 else 'them'}: {effect}",
         because=[
             Evidence(name, "missing", Location(file=_place(name, model, documents)), expected=file)
             for name, file in missing
         ]
         + [Evidence("processor files here", ", ".join(present) or "none")],
         fix=Fix(f"copy from the base model: {'; '.join(file for _, file in missing)}"),
-        severity=_severity(bare, documents),
+        severity=severity,
     )
 
 
@@ -114,11 +117,9 @@ def _reads_text(model: MultimodalModel, expected: Expectations, architectures: s
     return True
 
 
-def _severity(bare: bool, documents: Documents) -> Severity:
-    """Without any such file it may be a bare component; a saved generation_config says that it was to take requests."""
-    if not bare:
-        return Severity.ERROR
-    return Severity.WARNING if documents.find("generation_config.json") else Severity.NOTE
+def _severity(bare: bool, source: Source) -> Severity:
+    """Without any such file it may be a bare component; what a trainer leaves says that it was to take requests."""
+    return Severity.NOTE if bare and not _TRAINED & {f.path for f in source.top()} else Severity.ERROR
 
 
 def _place(name: str, model: MultimodalModel, documents: Documents) -> str:

@@ -39,7 +39,7 @@ def test_fires_without_an_image_processor(tmp_path: Path) -> None:
     (finding,) = _findings(tmp_path, LLAVA, tokenizer_json=TOKENIZER)
 
     assert finding.severity is Severity.ERROR
-    assert "llava loads the image processor" in finding.message
+    assert "llava needs the image processor" in finding.message
     assert finding.location.file == "preprocessor_config.json"
 
 
@@ -114,11 +114,11 @@ def test_silent_on_a_part_of_a_pipeline(tmp_path: Path) -> None:
     assert _findings(tmp_path / "image_encoder", LLAVA) == ()
 
 
-def test_a_bare_model_gets_a_note_and_one_saved_to_generate_a_warning(tmp_path: Path) -> None:
+def test_a_bare_model_gets_a_note_and_one_saved_to_generate_an_error(tmp_path: Path) -> None:
     (bare,) = _findings(tmp_path / "a", LLAVA)
     (saved,) = _findings(tmp_path / "b", LLAVA, generation_config_json={})
 
-    assert (bare.severity, saved.severity) == (Severity.NOTE, Severity.WARNING)
+    assert (bare.severity, saved.severity) == (Severity.NOTE, Severity.ERROR)
 
 
 def test_silent_where_the_file_is_there_and_broken(tmp_path: Path) -> None:
