@@ -62,6 +62,8 @@ class Unscanned(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     why: str
     """A clause: `a 7z archive`, `the pickle breaks off at byte 120`."""
+    damaged: bool = False
+    """Whether the file is damaged weights, which is a finding of its own."""
 
 
 class Pickles(msgspec.Struct, frozen=True, kw_only=True):

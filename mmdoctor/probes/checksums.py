@@ -90,6 +90,8 @@ def archive_checksums(archive: ZipArchive, file: WeightFile, progress: Progress 
             inflated += member.size
             if inflated > MAX_INFLATED_TOTAL:
                 continue
+        if nbytes + member.packed > archive.source.size:
+            break  # members that overlap, which is damage: the same bytes are not read a thousand times
         computed = crc_of(archive.source, member, data, progress)
         members += 1
         nbytes += member.packed

@@ -41,6 +41,7 @@ def pickles(source: Source, checkpoint: Checkpoint | None) -> Pickles:
         NotApplicable: there is no pickle.
     """
     known = {f.path: f.program for f in checkpoint.files if f.program is not None} if checkpoint else {}
+    damaged = {f.path for f in checkpoint.files if f.damage} if checkpoint else set()
     programs: list[PickleProgram] = []
     unscanned: list[Unscanned] = []
     for entry in source.files:
@@ -48,10 +49,10 @@ def pickles(source: Source, checkpoint: Checkpoint | None) -> Pickles:
             continue
         program = known.get(entry.path)
         if program is None:
-            why = _UNREAD.get(entry.kind) if entry.name.lower().endswith(_PICKLE_NAMES) else None
-            if why is not None:
-                unscanned.append(Unscanned(file=entry.path, why=why))
             if not _may_hold_pickles(entry):
+                why = _UNREAD.get(entry.kind)
+                if why is not None and entry.name.lower().endswith(_PICKLE_NAMES):
+                    unscanned.append(Unscanned(file=entry.path, why=why))
                 continue
             if len(programs) >= MAX_FILES:
                 unscanned.append(Unscanned(file=entry.path, why=f"there are more than {MAX_FILES:,} such files"))
@@ -60,7 +61,7 @@ def pickles(source: Source, checkpoint: Checkpoint | None) -> Pickles:
         if program is not None and (program.pickles or program.hidden):
             programs.append(program)
             if program.incomplete:
-                unscanned.append(Unscanned(file=entry.path, why=program.incomplete))
+                unscanned.append(Unscanned(file=entry.path, why=program.incomplete, damaged=entry.path in damaged))
     if not programs and not unscanned:
         raise NotApplicable("no file holds a pickle")
     return Pickles(programs=tuple(programs), unscanned=tuple(unscanned))

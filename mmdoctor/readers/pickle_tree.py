@@ -92,6 +92,8 @@ class Tree:
             top.entries.append(("", tensor))
             top.tensors = 1
             return top
+        if is_impossible(root):
+            self.impossible.append("the root")
         order = [top]
         for node in order:  # grows while it is walked
             if len(order) > MAX_VISITS or self._found > MAX_TENSORS:
@@ -264,7 +266,7 @@ def describe(record: Record) -> str:
     if isinstance(record, Set):
         return "set"
     if isinstance(record, Call):
-        if tensor_of(record) is not None:
+        if tensor_of(record) is not None or is_impossible(record):
             return "tensor"
         if record.dotted == "torch.Size" and sizes(record) is not None:
             return "torch.Size"

@@ -13,6 +13,8 @@ from mmdoctor.readers.torch_dtypes import EXPORT_DTYPES, TORCH_DTYPES, ElementTy
 from mmdoctor.readers.torch_tensors import Locate, StoredBytes
 from mmdoctor.readers.zip_archive import ZipArchive
 
+MAX_MODELS = 16
+"""Models of one archive that are read."""
 MAX_INDEX = 32 << 20
 """Bytes of an index; one of 20,000 tensors takes 7 MB."""
 
@@ -53,7 +55,7 @@ def export_groups(archive: ZipArchive) -> tuple[tuple[Group, ...], Locate]:
 
     found: list[Group] = []
     for name in archive.names():
-        if name.startswith(folder) and name.endswith("_weights_config.json"):
+        if name.startswith(folder) and name.endswith("_weights_config.json") and len(found) < MAX_MODELS:
             model = name.removeprefix(folder).removesuffix("_weights_config.json")
             found.append(Group(() if model == "model" else (model,), "model", _index(archive, name, folder)))
     inner = f"{archive.root}serialized_state_dict.pt"

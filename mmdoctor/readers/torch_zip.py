@@ -19,6 +19,8 @@ from mmdoctor.readers.zip_archive import ZipArchive
 from mmdoctor.readers.zip_directory import LOCAL
 
 _PICKLE_SUFFIXES = (".pkl", ".pickle", ".p", "_pkl")
+MAX_INNER = 16
+"""Archives and models within an archive that are looked into; torch.export writes an archive for each sample input."""
 MAX_METADATA = 256
 """Bytes of a small text member that are kept."""
 
@@ -59,6 +61,7 @@ class _Reader:
         self._damage: list[Damage] = list(archive.damage)
         self._storages: dict[str, None] = {}
         """Members that are storages, so are not taken for pickles."""
+        self._inner = 0
 
     def read(self) -> WeightFile:
         """Everything that the archive tells."""
@@ -106,7 +109,8 @@ class _Reader:
     def _package(self) -> tuple[Group, ...]:
         found: list[Group] = []
         for name in self._archive.names():
-            if name.endswith(".pkl"):
+            if name.endswith(".pkl") and self._inner < MAX_INNER:
+                self._inner += 1
                 root = self._walk(name, report=True)
                 self._walker.root = self._walker.root or root
                 path = tuple(name.removeprefix(self._archive.root).removesuffix(".pkl").split("/"))
@@ -161,7 +165,8 @@ class _Reader:
 
     def _inner_archive(self, name: str) -> None:
         """Walk the pickles of an archive within the archive."""
-        opened = self._archive.read(name)
+        self._inner += 1
+        opened = self._archive.read(name) if self._inner <= MAX_INNER else None
         inner = ZipArchive.open(opened) if opened is not None else None
         for member in inner.names() if inner is not None else ():
             if inner is not None and PICKLE_START.match(inner.sniff(member) or b""):

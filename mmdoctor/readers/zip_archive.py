@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mmdoctor.facts.checkpoint import Damage
+from mmdoctor.facts.checkpoint import Damage, DamageKind
 from mmdoctor.readers.byte_range import ByteRange
 from mmdoctor.readers.torch_tensors import StoredBytes
 from mmdoctor.readers.zip_directory import STORED, ZipDirectory, read_directory
@@ -10,6 +10,9 @@ from mmdoctor.readers.zip_members import MAX_INFLATED, Layout, lay_out, open_mem
 
 MAX_INFLATED_TOTAL = 192 << 20
 """Bytes unpacked of one archive; torch compresses only code, less than 1 MB of it."""
+_DECEIVING = {DamageKind.MEMBER_HEADER, DamageKind.MEMBER_HIDDEN, DamageKind.MEMBER_NAME} | {
+    *(DamageKind.DUPLICATE_NAME, DamageKind.OVERLAP)
+}
 SNIFFED = 16
 """Bytes that tell a pickle."""
 
@@ -44,9 +47,7 @@ class ZipArchive:
     @property
     def hidden(self) -> tuple[str, ...]:
         """Clauses about what other tools may overlook."""
-        return tuple(
-            d.message for d in self.damage if d.kind.name in ("MEMBER_HEADER", "MEMBER_HIDDEN", "DUPLICATE_NAME")
-        )
+        return tuple(d.message for d in self.damage if d.kind in _DECEIVING)
 
     def names(self) -> Iterator[str]:
         """All member names, folders left out."""

@@ -146,10 +146,10 @@ def open_member(source: ByteRange, member: ZipMember, data: int, limit: int = MA
     size = at = 0
     try:
         while at < packed.size and size <= limit and not inflater.eof:
-            chunk = packed.pread(at, 1 << 16)
+            chunk = packed.pread(at, min(1 << 16, limit + 512))
             at += len(chunk)
             while chunk and size <= limit:
-                part = inflater.decompress(chunk, 1 << 20)
+                part = inflater.decompress(chunk, min(1 << 20, limit + 1))
                 chunk = inflater.unconsumed_tail
                 parts.append(part)
                 size += len(part)

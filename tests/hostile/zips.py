@@ -96,10 +96,29 @@ def hidden_member(pickle: bytes) -> bytes:
     return patched(data[:start] + local + pickle + data[start:], end + len(local) + len(pickle) + 16, moved)
 
 
+def overlapping_thousands(count: int = 20_000) -> bytes:
+    """A directory that lists the same megabyte of storage, deflated, under thousands of names."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = packer.compress(bytes(64 << 20)) + packer.flush()
+    local = b"PK\x03\x04" + struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 0, 0, len(packed), 64 << 20, 1, 0) + b"x"
+    entries = []
+    for i in range(count):
+        name = f"a/{i}.pkl".encode()
+        head = struct.pack(
+            "<HHHHHHIIIHHHHHII", 20, 20, 0, 8, 0, 0, 1, len(packed), 64 << 20, len(name), 0, 0, 0, 0, 0, 0
+        )
+        entries.append(b"PK\x01\x02" + head + name)
+    directory = b"".join(entries)
+    at = len(local) + len(packed)
+    return (
+        local + packed + directory + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, count, count, len(directory), at, 0)
+    )
+
+
 HOSTILE: dict[str, Callable[[], bytes]] = {
     f.__name__: f
     for f in (
         *(encrypted_in_directory, encrypted_in_local_header, other_local_name, offset_outside, overlapping),
-        *(giant_sizes, many_members, traversal, bomb),
+        *(giant_sizes, many_members, traversal, bomb, overlapping_thousands),
     )
 }

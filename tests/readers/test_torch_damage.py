@@ -143,6 +143,8 @@ def test_impossible_shapes_are_damage():
     (damage,) = read(pickles.archive(b"\x80\x02}X\x01\x00\x00\x00w" + pickles.impossible_shape()[2:-1] + b"s.")).damage
 
     assert damage.kind is DamageKind.SIZE_MISMATCH
+    (damage,) = read(pickles.archive(pickles.impossible_shape())).damage
+    assert damage.kind is DamageKind.SIZE_MISMATCH
 
 
 def test_any_root_folder_and_trailing_bytes():

@@ -11,7 +11,7 @@ _TORCH = {FileKind.TORCH_ZIP, FileKind.TORCHSCRIPT, FileKind.TORCH_EXPORT, FileK
 }
 _CUT = {DamageKind.TRUNCATED, DamageKind.NO_CENTRAL_DIRECTORY}
 _BROKEN = {DamageKind.MEMBER_MISSING, DamageKind.MEMBER_SIZE, DamageKind.SIZE_MISMATCH, DamageKind.PICKLE_BROKEN} | {
-    *(DamageKind.HEADER_INVALID, DamageKind.MEMBER_UNREADABLE, DamageKind.PICKLE_TOO_COMPLEX)
+    *(DamageKind.HEADER_INVALID, DamageKind.MEMBER_UNREADABLE)
 }
 _SHOWN = 8
 
@@ -25,7 +25,8 @@ def zip_pt_truncated(checkpoint: Checkpoint) -> Iterator[Problem]:
     every storage against `numel x itemsize` of the pickle, which is walked without executing it. Older files have no
     directory: their pickles are walked and the storages behind them counted. Of a file that is cut off it says how
     many storages are whole and which tensors are lost. Padding between members, trailing bytes behind legacy storages,
-    any name of the folder in the archive and `code/` of TorchScript are normal.
+    any name of the folder in the archive and `code/` of TorchScript are normal. A pickle beyond all limits (millions of
+    steps, a tuple of tuples that stands for 2^60 tensors) is a warning.
 
     ## Why it matters
     `PytorchStreamReader failed reading zip archive: failed finding central directory`, `unexpected EOF, expected N
@@ -48,11 +49,21 @@ def zip_pt_truncated(checkpoint: Checkpoint) -> Iterator[Problem]:
             yield _problem(file, cut, "is cut off", "download or copy it again; the rest of it is not in this file")
         elif broken:
             yield _problem(file, broken, "is damaged", "download or copy it again, or save it again")
+        else:
+            yield from _too_complex(file)
 
 
 def _problem(file: WeightFile, damage: list[Damage], what: str, fix: str) -> Problem:
     message = f"{file.path} {what} and will not load: {damage[0].message}"
     return Problem(message, because=[_evidence(file, d) for d in damage[:_SHOWN]], fix=Fix(fix))
+
+
+def _too_complex(file: WeightFile) -> Iterator[Problem]:
+    beyond = [d for d in file.damage if d.kind is DamageKind.PICKLE_TOO_COMPLEX]
+    if beyond:
+        message = f"{file.path} was not read to its end, loading it may take all memory: {beyond[0].message}"
+        fix = Fix("load it with a memory limit, and save the tensors alone")
+        yield Problem(message, because=[_evidence(file, d) for d in beyond], fix=fix, severity=Severity.WARNING)
 
 
 def _evidence(file: WeightFile, damage: Damage) -> Evidence:

@@ -26,7 +26,8 @@ def pickle_code_execution(pickles: Pickles) -> Iterator[Problem]:
 
     - error: names that execute, open files or sockets, import, or reach such names through others. It says what the
       file can do, not that it is malware.
-    - warning: functions that are on no list, and files that could not be walked to their end.
+    - warning: functions that are on no list, archives made to be read in two ways, and pickles that could not be
+      walked to their end.
     - note: custom objects (`argparse.Namespace`, omegaconf, transformers' training arguments, a project's own classes).
       They run their library's code and need it installed, which is no danger of the file.
 
@@ -60,12 +61,13 @@ def pickle_code_execution(pickles: Pickles) -> Iterator[Problem]:
         custom.extend((program, g) for g, j in judged if j.verdict is Verdict.CUSTOM)
     if custom:
         yield _custom(custom)
+    walked = {p.file for p in pickles.programs}
     for file in pickles.unscanned:
         yield Problem(
             f"{file.file} was not scanned for code: {file.why}",
             because=[Evidence("not scanned", file.why, Location(file=file.file), expected="every opcode walked")],
             fix=Fix("unpack it, or get an undamaged copy, before it is loaded"),
-            severity=Severity.WARNING if any(p.file == file.file for p in pickles.programs) else Severity.NOTE,
+            severity=Severity.NOTE if file.damaged or file.file not in walked else Severity.WARNING,
         )
 
 

@@ -80,6 +80,12 @@ class TestTruncated:
         fires(zip_pt_truncated, less)
         silent(zip_pt_truncated, exact)
 
+    def test_a_bomb_is_a_warning(self, tmp_path: Path):
+        _, checkpoint = artefact(tmp_path, **{"m.pt": pickles.archive(pickles.doubling())})
+        (problem,) = fires(zip_pt_truncated, checkpoint)
+
+        assert problem.severity is Severity.WARNING
+
     def test_silent_on_every_healthy_form(self, tmp_path: Path):
         script = io.BytesIO()
         torch.jit.save(torch.jit.script(nn.Linear(2, 2)), script)

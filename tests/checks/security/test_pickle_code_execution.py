@@ -6,9 +6,11 @@ import pytest
 
 from mmdoctor import Severity
 from mmdoctor.engine import NotApplicable
+from mmdoctor.facts.checkpoint import Checkpoint
 from mmdoctor.facts.pickles import PickleGlobal, PickleProgram, Pickles, Unscanned
 from mmdoctor.facts.source import FileEntry, FileKind, Source
 from mmdoctor.readers.pickle_files import pickles as walk
+from mmdoctor.readers.torch_file import read_torch
 from mmdoctor.testing import fires, silent
 from mmdoctor_checks.security.pickle_code_execution import pickle_code_execution
 from tests.hostile import pickles, zips
@@ -200,6 +202,21 @@ def test_every_file_is_walked_and_nothing_runs(tmp_path: Path):
 
     assert errors == {f.path for f in source.files} - {"model.pt"}
     assert not target.exists()
+
+
+def test_archives_that_are_read_in_two_ways(tmp_path: Path):
+    (problem,) = fires(pickle_code_execution, walk(folder(tmp_path, **{"m.pt": zips.traversal()}), None))
+
+    assert problem.severity is Severity.WARNING
+    assert "outside" in problem.message
+
+
+def test_damaged_weights_are_named_once(tmp_path: Path):
+    source = folder(tmp_path, **{"m.pt": b"\x80\x02}K"})
+    file = read_torch(tmp_path / "m.pt", source.files[0])
+    (problem,) = fires(pickle_code_execution, walk(source, Checkpoint(files=(file,), tensors={})))
+
+    assert problem.severity is Severity.NOTE
 
 
 def test_safe_files_are_silent(tmp_path: Path):
