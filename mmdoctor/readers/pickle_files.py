@@ -68,8 +68,10 @@ def pickles(source: Source, checkpoint: Checkpoint | None) -> Pickles:
 
 
 def _may_hold_pickles(entry: FileEntry) -> bool:
-    if entry.kind in _TORCH | _NUMPY | {FileKind.TAR} or PICKLE_START.match(entry.head):
+    if entry.kind in _TORCH | _NUMPY | {FileKind.TAR}:
         return True
+    if PICKLE_START.match(entry.head):  # so does a header's length of 128 or 640 bytes, whose zero bytes are no opcodes
+        return entry.kind is not FileKind.SAFETENSORS
     return entry.kind in (FileKind.TEXT, FileKind.UNKNOWN) and bool(_OLD_PICKLE.match(entry.head))
 
 
