@@ -281,7 +281,7 @@ def _shuffle(document: JsonDocument, model_type: str | None, vision: VisionModel
         at = document.at(f"/{key}")
         if value is None and key not in (document.value if isinstance(document.value, dict) else {}):
             value, at = defaults.get(key), document.at()
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1024:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 1 / 1024 < value < 1024:
             factor = 1 / value if inverse else float(value)
             return Reading(round(factor), at) if abs(factor - round(factor)) < 1e-6 else None
     return vision.spatial_merge_size if vision else None

@@ -129,6 +129,8 @@ def _cohere(_: Values, images: Values, pixels: Pixels) -> Counted:
 def _llama4(values: Values, _: Values, pixels: Pixels) -> Counted:
     patch, ratio = values.integer("patch_size"), values.number("pixel_shuffle_ratio")
     shrunk = round(1.0 / ratio**2)
+    if not shrunk:
+        raise Refused(f"pixel_shuffle_ratio is {ratio:g}: ZeroDivisionError")
     each = (pixels.height // patch) * (pixels.width // patch) // shrunk
     return (
         each * pixels.tiles,

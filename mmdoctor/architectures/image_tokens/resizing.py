@@ -57,6 +57,8 @@ def unpadded(size: Size, rows: int, columns: int) -> Size:
     modeling_llava_next.py, unpad_image, and processing_llava_next.py, _get_unpadded_features: the two agree since 4.48.
     """
     height, width = size
+    if rows < 1 or columns < 1:
+        raise Refused("a tile is smaller than a patch: ZeroDivisionError")
     if width / height > columns / rows:
         kept = int(round(height * (columns / width), 7))
         rows -= (rows - kept) // 2 * 2

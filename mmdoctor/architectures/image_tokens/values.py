@@ -87,9 +87,9 @@ class Values:
         return value
 
     def number(self, key: str) -> float:
-        """A number above zero."""
+        """A ratio: a number above zero, neither tiny nor huge."""
         value = self.get(key)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_EDGE:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.001 <= value <= MAX_EDGE:
             raise UnknownValue(f"{self._prefix}{key} is not a number that makes sense: {_short(value)}")
         return float(value)
 
