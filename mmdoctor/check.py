@@ -1,5 +1,6 @@
 """The rule API: `@check` turns a function of facts into a rule."""
 
+import functools
 import inspect
 import re
 import sys
@@ -54,9 +55,13 @@ class Check(Generic[P]):
         self.name = function.__name__.replace("_", "-")
         letters = code.rstrip("0123456789")
         self.family = FAMILIES.get(letters, letters.lower())
-        self.page = inspect.cleandoc(function.__doc__ or "")
-        if not self.page:
+        if not (function.__doc__ or "").strip():
             raise PluginError(f"rule {code} has no docstring: it is the rule's page ({_place(function)})")
+
+    @functools.cached_property
+    def page(self) -> str:
+        """The docstring: the rule's page in Markdown."""
+        return inspect.cleandoc(self.function.__doc__ or "")
 
     @property
     def summary(self) -> str:
@@ -101,6 +106,7 @@ def check(
     return decorate
 
 
+@functools.cache
 def needs_of(function: Callable[..., object]) -> tuple[Need, ...]:
     """Facts that a check's or provider's parameters ask for.
 
@@ -108,7 +114,9 @@ def needs_of(function: Callable[..., object]) -> tuple[Need, ...]:
         PluginError: a parameter is not annotated, or its type is imported under TYPE_CHECKING only.
     """
     try:
-        hints = typing.get_type_hints(function)
+        hints = getattr(function, "__annotations__", {})
+        if any(isinstance(hint, str) for hint in hints.values()):
+            hints = typing.get_type_hints(function)
     except NameError as error:
         raise PluginError(
             f"{_place(function)}: {error}. The types of a check's parameters are how facts are found: "

@@ -1,6 +1,5 @@
 """Finding an accelerator by the name that a user types or a driver reports."""
 
-import difflib
 import re
 from collections.abc import Iterator
 
@@ -78,7 +77,9 @@ def _nearest(key: str) -> str:
 
 
 def _alike(a: str, b: str) -> float:
-    return difflib.SequenceMatcher(None, a, b).ratio()
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, a, b).ratio()
 
 
 def _or(names: Iterator[str]) -> str:

@@ -1,15 +1,12 @@
 """The report for a terminal: verdict first, then what is wrong, worst first, with numbers, places and what to do."""
 
-import io
 import itertools
 from collections.abc import Iterable, Sequence
-
-from rich.console import Console
-from rich.text import Text
 
 from mmdoctor.finding import Confidence, Evidence, Finding, Severity
 from mmdoctor.location import Location
 from mmdoctor.report import words
+from mmdoctor.report.layout import Page, Span
 from mmdoctor.report.model import Artifact, CrashedCheck, Report
 from mmdoctor.report.text import columns, plain, shorten
 
@@ -40,15 +37,15 @@ def render(report: Report, *, width: int = 80, color: bool = False, verbose: boo
         verbose: also list passed checks, those that do not apply, and tracebacks.
         quiet: only the verdict and one line a finding.
     """
-    page = _Page(max(width, 40), color)
+    page = Page(max(width, 40), color)
     if quiet:
         _verdict(page, report)
         for finding in report.findings:
-            page.paragraph(_title(finding).append(f": {plain(finding.message)}"), hang=_INDENT)
+            page.paragraph(*_title(finding), (f": {plain(finding.message)}", ""), hang=_INDENT)
         return page.text()
     _head(page, report.artifact)
     if report.target.from_flags or report.target.engine:
-        page.paragraph(Text(f"target: {words.target_of(report.target)}"), indent=2)
+        page.paragraph((f"target: {words.target_of(report.target)}", ""), indent=2)
     page.blank()
     _verdict(page, report)
     for finding in report.findings:
@@ -63,127 +60,72 @@ def render(report: Report, *, width: int = 80, color: bool = False, verbose: boo
 
 def render_head(artifact: Artifact, *, width: int = 80, color: bool = False) -> str:
     """What the thing is, without a verdict."""
-    page = _Page(max(width, 40), color)
+    page = Page(max(width, 40), color)
     _head(page, artifact)
     return page.text()
 
 
-class _Page:
-    """Lines of at most the given width, wrapped at blanks with a hanging indent."""
-
-    def __init__(self, width: int, color: bool) -> None:
-        self.width = width
-        self._out = io.StringIO()
-        self._console = Console(
-            file=self._out, width=width, force_terminal=color, color_system="standard" if color else None,
-            highlight=False, markup=False, emoji=False, legacy_windows=False, _environ={},
-        )  # fmt: skip
-
-    def blank(self) -> None:
-        self._out.write("\n")
-
-    def paragraph(self, text: Text, *, indent: int = 0, hang: int | None = None) -> None:
-        """Write a text; its first line is indented by `indent` columns, the others by `hang`."""
-        hanging = indent if hang is None else hang
-        first, *rest = text.wrap(self._console, self.width - indent, tab_size=1) or [Text()]
-        if rest and hanging != indent:
-            tail = text[len(first.plain) :]
-            tail = tail[len(tail.plain) - len(tail.plain.lstrip()) :]
-            rest = list(tail.wrap(self._console, self.width - hanging, tab_size=1))
-        self._line(first, indent)
-        for line in rest:
-            self._line(line, hanging)
-
-    def _line(self, line: Text, indent: int) -> None:
-        line.rstrip()
-        if line:
-            self._out.write(" " * indent)
-            self._console.print(line, soft_wrap=True)
-        else:
-            self.blank()
-
-    def labelled(self, label: str, text: str, *, style: str = "") -> None:
-        """Write `label text` below a finding, the text's further lines below its first."""
-        said = Text.assemble((f"{label} ", _DIM), (plain(text), style))
-        self.paragraph(said, indent=_INDENT, hang=_INDENT + len(label) + 1)
-
-    def pieces(self, pieces: Sequence[Text], separator: str, *, indent: int = 0, hang: int | None = None) -> None:
-        """Write pieces side by side, broken between them rather than inside."""
-        hanging = indent if hang is None else hang
-        line, left = Text(), indent
-        for piece in pieces:
-            room = self.width - left - len(line.plain) - len(separator) - columns(piece.plain)
-            if line and room < 0:
-                self.paragraph(line, indent=left)
-                line, left = Text(), hanging
-            line = Text.assemble(line, (separator, _DIM), piece) if line else piece.copy()
-        if line:
-            self.paragraph(line, indent=left, hang=hanging)
-
-    def text(self) -> str:
-        return self._out.getvalue()
+def _labelled(page: Page, label: str, text: str) -> None:
+    """Write `label text` below a finding, the text's further lines below its first."""
+    page.paragraph((f"{label} ", _DIM), (plain(text), ""), indent=_INDENT, hang=_INDENT + len(label) + 1)
 
 
-def _head(page: _Page, artifact: Artifact) -> None:
-    name = Text(shorten(plain(artifact.path), page.width), "bold")
-    page.pieces([name, Text(words.about(artifact))], "  ", hang=2)
+def _head(page: Page, artifact: Artifact) -> None:
+    name = shorten(plain(artifact.path), page.width), "bold"
+    page.pieces([[name], [(words.about(artifact), "")]], "  ", hang=2)
     if artifact.parts:
-        page.pieces([Text(words.part_of(part)) for part in artifact.parts], " | ", indent=2)
+        page.pieces([[(words.part_of(part), "")] for part in artifact.parts], " | ", indent=2)
     for remark in artifact.remarks:
-        page.paragraph(Text(plain(remark)), indent=2)
+        page.paragraph((plain(remark), ""), indent=2)
 
 
-def _verdict(page: _Page, report: Report) -> None:
-    verdict = Text(report.verdict.upper(), _VERDICT[report.verdict])
-    counts = Text.assemble(verdict, "   ", (words.problems(report), "bold"))
-    page.pieces([counts, Text(words.coverage(report)), Text(words.effort(report), _DIM)], "     ", hang=7)
+def _verdict(page: Page, report: Report) -> None:
+    verdict = report.verdict.upper(), _VERDICT[report.verdict]
+    counts = [verdict, ("   ", ""), (words.problems(report), "bold")]
+    page.pieces([counts, [(words.coverage(report), "")], [(words.effort(report), _DIM)]], "     ", hang=7)
 
 
-def _title(finding: Finding) -> Text:
+def _title(finding: Finding) -> list[Span]:
     severity = finding.severity
-    title = Text.assemble(
-        (f"{severity.value:<{_INDENT - 2}}  ", _SEVERITY[severity]), (finding.code, "bold"), " ", finding.name
-    )
-    if finding.confidence is not Confidence.CERTAIN:
-        title.append(f" ({finding.confidence.value})", _DIM)
-    return title
+    title = [(f"{severity.value:<{_INDENT}}", _SEVERITY[severity]), (finding.code, "bold"), (f" {finding.name}", "")]
+    return title if finding.confidence is Confidence.CERTAIN else [*title, (f" ({finding.confidence.value})", _DIM)]
 
 
-def _finding(page: _Page, finding: Finding) -> None:
-    page.paragraph(_title(finding), hang=_INDENT)
-    page.paragraph(Text(plain(finding.message), "bold"), indent=_INDENT)
+def _finding(page: Page, finding: Finding) -> None:
+    page.paragraph(*_title(finding), hang=_INDENT)
+    page.paragraph((plain(finding.message), "bold"), indent=_INDENT)
     _evidence(page, finding.evidence)
-    page.labelled("why:", finding.summary)
+    _labelled(page, "why:", finding.summary)
     if finding.fix is not None:
-        page.labelled("fix:", finding.fix.text)
+        _labelled(page, "fix:", finding.fix.text)
 
 
-def _evidence(page: _Page, evidence: Sequence[Evidence]) -> None:
+def _evidence(page: Page, evidence: Sequence[Evidence]) -> None:
     shown, indent = evidence[:_MAX_EVIDENCE], _INDENT + 2
     room = page.width - indent
     places = [_place(e.at, room * 45 // 100) for e in shown]
     whats = [shorten(plain(e.what), room * 45 // 100) for e in shown]
     left = max(map(columns, places)) + 2 * any(places) + max(map(columns, whats)) + 2
-    values = [columns(_value(e, 0).plain) for e in shown]
+    values = [sum(columns(text) for text, _ in _value(e, 0)) for e in shown]
     if room - left < _MIN_VALUE or (page.width < 100 and max(values) > room - left):
         _stacked(page, shown, indent)
     else:
         _rows(page, shown, places, whats, indent)
     if len(evidence) > len(shown):
-        page.paragraph(Text(f"and {len(evidence) - len(shown)} more", _DIM), indent=indent)
+        page.paragraph((f"and {len(evidence) - len(shown)} more", _DIM), indent=indent)
 
 
-def _stacked(page: _Page, evidence: Sequence[Evidence], indent: int) -> None:
+def _stacked(page: Page, evidence: Sequence[Evidence], indent: int) -> None:
     """Evidence below its places, each named once, where not all fits side by side."""
     for place, members in itertools.groupby(evidence, lambda e: _place(e.at, page.width - indent)):
         group = list(members)
         below = indent + 2 * bool(place)
         if place:
-            page.paragraph(Text(place, "cyan"), indent=indent)
+            page.paragraph((place, "cyan"), indent=indent)
         _rows(page, group, [""] * len(group), [plain(e.what) for e in group], below)
 
 
-def _rows(page: _Page, evidence: Sequence[Evidence], places: Sequence[str], whats: Sequence[str], indent: int) -> None:
+def _rows(page: Page, evidence: Sequence[Evidence], places: Sequence[str], whats: Sequence[str], indent: int) -> None:
     """Place, name and value in columns; names so long that the values find no room are not padded."""
     place_width, what_width = max(map(columns, places)), max(map(columns, whats))
     gap = 2 if place_width else 0
@@ -193,9 +135,9 @@ def _rows(page: _Page, evidence: Sequence[Evidence], places: Sequence[str], what
         place_width, what_width, aligned = 0, 0, 0
     left = indent + place_width + gap + what_width + 2
     for e, place, what in zip(evidence, places, whats, strict=True):
-        row = Text.assemble((place + " " * (place_width - columns(place) + gap), "cyan"))
-        row.append(what + " " * (max(what_width - columns(what), 0) + 2))
-        page.paragraph(row.append_text(_value(e, aligned)), indent=indent, hang=left if what_width else indent + 2)
+        padded = place + " " * (place_width - columns(place) + gap), "cyan"
+        name = what + " " * (max(what_width - columns(what), 0) + 2), ""
+        page.paragraph(padded, name, *_value(e, aligned), indent=indent, hang=left if what_width else indent + 2)
 
 
 def _place(at: Location, width: int) -> str:
@@ -206,27 +148,24 @@ def _place(at: Location, width: int) -> str:
     return shorten(plain(at.tensor), width)
 
 
-def _value(evidence: Evidence, width: int) -> Text:
-    observed, expected = words.values_of(evidence)
-    said = Text.assemble((shorten(observed, _MAX_VALUE), "bold"))
+def _value(evidence: Evidence, width: int) -> list[Span]:
+    observed, expected = (value and shorten(value, _MAX_VALUE) for value in words.values_of(evidence))
+    said = [(observed or "", "bold")]
     if expected is not None:
-        said.append(" " * (width - columns(said.plain)) + "  expected ", _DIM)
-        said.append(shorten(expected, _MAX_VALUE), "green")
+        said += [(" " * (width - columns(observed or "")) + "  expected ", _DIM), (expected, "green")]
     return said
 
 
-def _crash(page: _Page, crash: CrashedCheck, verbose: bool) -> None:
-    page.paragraph(
-        Text.assemble(("crashed  ", "bold red"), (crash.code, "bold"), f": {plain(crash.error)}"), hang=_INDENT
-    )
+def _crash(page: Page, crash: CrashedCheck, verbose: bool) -> None:
+    page.paragraph(("crashed  ", "bold red"), (crash.code, "bold"), (f": {plain(crash.error)}", ""), hang=_INDENT)
     if verbose and crash.traceback:
         for line in crash.traceback.rstrip().splitlines():
-            page.paragraph(Text(plain(line), _DIM), indent=_INDENT)
+            page.paragraph((plain(line), _DIM), indent=_INDENT)
     else:
-        page.labelled("fix:", "this is a bug of the rule, not of the model; --verbose shows where, please report it")
+        _labelled(page, "fix:", "this is a bug of the rule, not of the model; --verbose shows where, please report it")
 
 
-def _rest(page: _Page, report: Report, verbose: bool) -> None:
+def _rest(page: Page, report: Report, verbose: bool) -> None:
     if report.could_not_check:
         page.blank()
         _skips(page, "could not check", words.reasons(report.could_not_check))
@@ -235,13 +174,13 @@ def _rest(page: _Page, report: Report, verbose: bool) -> None:
         _skips(page, "not applicable", words.reasons(report.not_applicable))
     if verbose and report.passed:
         page.blank()
-        page.paragraph(Text.assemble(("passed: ", "bold"), ", ".join(report.passed)), hang=2)
+        page.paragraph(("passed: ", "bold"), (", ".join(report.passed), ""), hang=2)
     if report.findings:
         page.blank()
-        page.paragraph(Text(f"more: mmdoctor explain {report.findings[0].code}", _DIM))
+        page.paragraph((f"more: mmdoctor explain {report.findings[0].code}", _DIM))
 
 
-def _skips(page: _Page, title: str, grouped: Iterable[tuple[str, list[str]]]) -> None:
-    page.paragraph(Text(f"{title}:", "bold"))
+def _skips(page: Page, title: str, grouped: Iterable[tuple[str, list[str]]]) -> None:
+    page.paragraph((f"{title}:", "bold"))
     for reason, codes in grouped:
-        page.paragraph(Text.assemble(f"{reason} ", (f"({', '.join(codes)})", _DIM)), indent=2, hang=4)
+        page.paragraph((f"{reason} ", ""), (f"({', '.join(codes)})", _DIM), indent=2, hang=4)

@@ -38,10 +38,13 @@ def shorten(text: str, width: int) -> str:
         return text[:width]
     tail = (width - 3) * 3 // 5
     head = width - 3 - tail
-    return f"{_fit(text, head)}...{_fit(text[::-1], tail)[::-1]}"
+    return f"{cut(text, head)}...{cut(text[::-1], tail)[::-1]}"
 
 
-def _fit(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """The beginning of a text that takes at most that many columns."""
+    if text.isascii():
+        return text[:width]
     taken = 0
     for index, character in enumerate(text):
         taken += _cells(character)
