@@ -20,15 +20,16 @@ def visible(spec: str | None, uuids: Sequence[str | None]) -> tuple[int, ...]:
     """
     if spec is None:
         return tuple(range(len(uuids)))
-    chosen: list[int] = []
+    named: list[int] = []
     for entry in spec.split(","):
         position = _position(entry, uuids)
         if position is None:
             break
-        if position in chosen:
+        if position in named:
             return ()
-        chosen.append(position)
-    return tuple(chosen)
+        named.append(position)
+    first_invalid = next((i for i, position in enumerate(named) if position >= len(uuids)), len(named))
+    return tuple(named[:first_invalid])
 
 
 def visible_slices(spec: str | None, slices: Sequence[tuple[int, str | None]]) -> tuple[int, ...]:
@@ -60,6 +61,7 @@ def visible_slices(spec: str | None, slices: Sequence[tuple[int, str | None]]) -
 
 
 def _position(entry: str, uuids: Sequence[str | None]) -> int | None:
+    """The position that an entry names, maybe past the last GPU; None where it names none."""
     entry = entry.strip()
     if entry.startswith("GPU-"):
         matches = [i for i, uuid in enumerate(uuids) if uuid is not None and uuid.startswith(entry)]
@@ -68,7 +70,7 @@ def _position(entry: str, uuids: Sequence[str | None]) -> int | None:
     if number is None:
         return None
     position = int(number.group(1))
-    return position if 0 <= position < len(uuids) else None
+    return position if position >= 0 else None
 
 
 def _same_slice(uuid: str, entry: str) -> bool:
