@@ -52,7 +52,7 @@ def modules_of(members: Mapping[str, Tensor]) -> frozenset[str]:
             or parameter.startswith(("quant_state", "weight."))
         ):
             found.add(module)
-        elif parameter not in ("bias",) and not parameter.startswith("rel_pos"):
+        elif parameter != "bias" and not parameter.startswith("rel_pos"):
             found.add(name)
     return frozenset(found)
 

@@ -41,7 +41,17 @@ def embeddings(parts: Parts) -> Embeddings:
     return Embeddings(embedding=min(tables, key=_rank, default=None), head=_head(heads, tables))
 
 
-_NOT_TEXT = ("talker.", "token2wav.", "tts.", "encoder.", "model.encoder.")
+_NOT_TEXT = (
+    "talker.",
+    "token2wav.",
+    "tts.",
+    "encoder.",
+    "model.encoder.",
+    "generation_",
+    "speech_",
+    "audio_",
+    "depth_",
+)
 
 
 def _is_head(name: str) -> bool:
@@ -55,8 +65,11 @@ def _rank(tensor: Tensor) -> tuple[int, int, int]:
 
 
 def _head(heads: list[Tensor], tables: list[Tensor]) -> Tensor | None:
-    """The head whose columns fit the embedding best, else the first."""
+    """The first head that reads as many features as the embedding has, or without an embedding the first."""
     width = min(tables, key=_rank).shape[1] if tables else None
-    fitting = [h for h in heads if h.shape[1] == width]
-    named = [h for h in heads if "lm_head" in h.name or "embed_out" in h.name]
-    return next(iter(fitting or named or heads), None)
+    named = sorted(heads, key=lambda h: "lm_head" not in h.name and "embed_out" not in h.name)
+    return next((h for h in named if width in (None, h.shape[1]) or not _LOOSE.search(h.name)), None)
+
+
+_LOOSE = re.compile(r"(?:^|\.)(?:output|proj_out|output_projection|ff_out)(?:\.weight)?$")
+"""Names that other layers have too: they count as heads only where the width fits."""

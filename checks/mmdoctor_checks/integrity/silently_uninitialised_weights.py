@@ -43,11 +43,12 @@ def silently_uninitialised_weights(
     ## What it checks
 
     By pattern, part by part: as many layers as the configuration says and none missing in between; every layer with the
-    modules of its siblings; attention with all of queries, keys and values; feed-forward blocks with both layers; a token
-    table and a final norm; a patch embedding; every part that the configuration describes. A prefix that training code
-    leaves in front of all names is reported with the renaming that undoes it. Tied heads (INT014), layers for multi-token
-    prediction (INT022), keys shared between layers, the last layers of a tower whose features are not used, and the
-    companions of packed weights are no gaps. A single shard of a larger checkpoint is left alone.
+    modules of its siblings; attention with all of queries, keys and values; feed-forward blocks with both layers; a
+    token table and a final norm; a patch embedding; every part that the configuration describes. A prefix that training
+    code leaves in front of all names is reported with the renaming that undoes it. Tied heads (INT014), layers for
+    multi-token prediction (INT022), keys shared between layers, the last layers of a tower whose features are not used,
+    and the companions of packed weights are no gaps. A single shard of a larger checkpoint, and an adapter, are left
+    alone.
 
     ## Why it matters
 
@@ -66,6 +67,8 @@ def silently_uninitialised_weights(
     """
     checkpoint = complete.checkpoint
     if len(checkpoint.files) == 1 and _SHARD.search(checkpoint.files[0].path):
+        return
+    if all(part.role is Role.ADAPTER for part in parts.parts):
         return
     prefix = wrapped(checkpoint.tensors, model)
     if prefix is not None:
