@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
-from packaging.version import Version
 
 from mmdoctor.engine import NotApplicable, Unavailable
 from mmdoctor.facts.checkpoint import Checkpoint, Tensor
@@ -15,6 +14,7 @@ from mmdoctor.facts.parts import Embeddings, Parts, Role
 from mmdoctor.facts.quantisation import QuantisationConfig
 from mmdoctor.facts.source import FileKind
 from mmdoctor.location import Location, Reading
+from mmdoctor.versions import older
 
 WIDTHS = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 """Bytes of one element by the name that configurations and flags use."""
@@ -189,4 +189,4 @@ def _by_part(parts: Parts | None, sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 def _is_before_5(version: str | None) -> bool:
-    return version is not None and Version(version).major < 5
+    return older(version, "5.0.dev0")

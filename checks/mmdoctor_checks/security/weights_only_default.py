@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
-
 from mmdoctor import Evidence, Fix, Location, Problem, Severity, check
 from mmdoctor.facts.checkpoint import Checkpoint
 from mmdoctor.facts.machine import Machine
 from mmdoctor.facts.pickles import PickleGlobal, PickleProgram
 from mmdoctor.facts.source import FileKind
+from mmdoctor.versions import older
 from mmdoctor_checks.security.allowed_globals import harmless_to_allow
 from mmdoctor_checks.security.weights_only_globals import OPCODES, WEIGHTS_ONLY, is_storage
 
-_DEFAULT_SINCE = Version("2.6")
+_DEFAULT_SINCE = "2.6"
 _SHOWN = 8
 _PLACES = 4
 _LOADED = {FileKind.TORCH_ZIP, FileKind.TORCH_LEGACY}
@@ -70,10 +69,7 @@ def _replaced(found: PickleGlobal) -> bool:
 def _older_torch(machine: Machine | None) -> str | None:
     """The version of torch on this machine where it is known and before 2.6."""
     text = machine.packages.get("torch") if machine else None
-    try:
-        return text if text and Version(text) < _DEFAULT_SINCE else None
-    except InvalidVersion:
-        return None
+    return text if older(text, _DEFAULT_SINCE) else None
 
 
 def _message(program: PickleProgram, names: list[str], opcodes: list[int], before: str | None) -> str:

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
-
 from mmdoctor.check import check
 from mmdoctor.facts.documents import Documents
 from mmdoctor.facts.machine import Target
@@ -13,6 +11,7 @@ from mmdoctor.facts.source import FileKind, Source
 from mmdoctor.facts.tokenizer import ChatTemplates, Expectations, Tokenizer
 from mmdoctor.finding import Confidence, Evidence, Fix, Problem, Severity
 from mmdoctor.location import Location, Reading
+from mmdoctor.versions import older
 
 _TUNED = re.compile(r"(?:^|[-_/. ])(?:instruct|chat|it|sft|dpo|rlhf|assistant|thinking)(?:[-_/. ]|$)", re.IGNORECASE)
 _BASE = re.compile(r"(?:^|[-_/. ])(?:base|pt|pretrain(?:ed)?|embedding|reranker|reward)(?:[-_/. ]|$)", re.IGNORECASE)
@@ -21,7 +20,7 @@ _GENERATES = re.compile(r"ForConditionalGeneration|ForCausalLM|LMHeadModel|ForIm
 _VLLM_FALLBACKS = frozenset({"blip-2", "chameleon", "deepseek_vl_v2", "deepseek_ocr", "fuyu", "paligemma", "minicpmv"})
 """Types for which vLLM ships a template of its own (vllm/transformers_utils/chat_templates/registry.py)."""
 
-FIRST_JINJA = Version("4.43")
+FIRST_JINJA = "4.43"
 """The first transformers that reads chat_template.jinja; Text Generation Inference does not."""
 
 
@@ -126,7 +125,7 @@ def _unread(templates: ChatTemplates, target: Target) -> Iterator[Problem]:
     """Only a .jinja file, for a loader from before there were any."""
     if any(not copy.at.file.endswith(".jinja") for copy in templates.copies):
         return
-    old = target.engine == "transformers" and _older(target.engine_version, FIRST_JINJA)
+    old = target.engine == "transformers" and older(target.engine_version, FIRST_JINJA)
     if target.engine == "tgi" or old:
         loader = f"{target.engine} {target.engine_version or ''}".strip()
         yield Problem(
@@ -138,10 +137,3 @@ def _unread(templates: ChatTemplates, target: Target) -> Iterator[Problem]:
             ],
             fix=Fix("write the template into tokenizer_config.json as chat_template too"),
         )
-
-
-def _older(version: str | None, than: Version) -> bool:
-    try:
-        return version is not None and Version(version) < than
-    except InvalidVersion:
-        return False
