@@ -1,5 +1,12 @@
 """The command line: one module a command; each parses, calls one function, renders and exits."""
 
-from mmdoctor.cli.app import main
 
-__all__ = ["main"]
+def main() -> None:
+    """Entry point of the script `mmdoctor`."""
+    import gc
+
+    # A run makes many objects that live to its end, from its imports on: looking for garbage is a waste.
+    gc.set_threshold(100_000, 20, 100)
+    from mmdoctor.cli.app import run
+
+    run()

@@ -1,6 +1,5 @@
 """The commands put together, and what becomes of exceptions: exit codes are a promise to scripts."""
 
-import gc
 import sys
 from typing import Annotated, Any
 
@@ -85,9 +84,8 @@ app.command("env", cls=Command)(env.env)
 app.add_typer(reference.app, name="reference")
 
 
-def main() -> None:
-    """Entry point of the script `mmdoctor`."""
-    gc.set_threshold(100_000, 20, 100)  # a run makes many objects that live to its end: looking for garbage is a waste
+def run() -> None:
+    """Run the program with the arguments of this process."""
     try:
         app()
     except KeyboardInterrupt:
