@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted([*ROOT.glob("mmdoctor/**/*.py"), *ROOT.glob("checks/mmdoctor_checks/**/*.py")])
 
 LAYERS = [
-    {"mmdoctor.errors", "mmdoctor.location", "mmdoctor.progress", "mmdoctor.installed", "mmdoctor.wording"},
+    {"mmdoctor.errors", "mmdoctor.installed", "mmdoctor.location", "mmdoctor.progress", "mmdoctor.versions"},
     {"mmdoctor.finding"},
     {"mmdoctor.facts"},
     {"mmdoctor.check"},
