@@ -12,7 +12,14 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted([*ROOT.glob("mmdoctor/**/*.py"), *ROOT.glob("checks/mmdoctor_checks/**/*.py")])
 
 LAYERS = [
-    {"mmdoctor.errors", "mmdoctor.installed", "mmdoctor.location", "mmdoctor.progress", "mmdoctor.versions"},
+    {
+        "mmdoctor.errors",
+        "mmdoctor.installed",
+        "mmdoctor.location",
+        "mmdoctor.progress",
+        "mmdoctor.versions",
+        "mmdoctor.wording",
+    },  # fmt: skip
     {"mmdoctor.finding"},
     {"mmdoctor.facts"},
     {"mmdoctor.check"},
