@@ -19,7 +19,7 @@ LAYERS = [
         "mmdoctor.progress",
         "mmdoctor.versions",
         "mmdoctor.wording",
-    },  # fmt: skip
+    },
     {"mmdoctor.finding"},
     {"mmdoctor.facts"},
     {"mmdoctor.check"},
