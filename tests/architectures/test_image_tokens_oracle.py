@@ -206,12 +206,12 @@ class Bench:
             said = "refused"
         try:
             inputs = self.truth.inputs(width, height)
-        except (ValueError, RuntimeError, TypeError, KeyError, ZeroDivisionError):
+        except (ValueError, RuntimeError, TypeError, LookupError, ZeroDivisionError):
             # The processor raises as a whole, so the model's side cannot be seen.
             return said if said == "refused" else (None, None), "refused" if said == "refused" else (said[0], None)  # type: ignore[index]
         try:
             features = self.truth.features(inputs)
-        except (ValueError, RuntimeError, TypeError, KeyError):
+        except (ValueError, RuntimeError, TypeError, LookupError):
             features = None
         return said, (self.truth.placeholders(inputs), features)
 
