@@ -36,8 +36,12 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) "dependency-groups>=1.3"
 
+# Compiled ahead, since some machines (PYTHONDONTWRITEBYTECODE) would compile it at every start.
+COMPILE := $(BIN)/python -m compileall -q mmdoctor checks
+
 $(VENV)/.package: $(VENV)/bin/python pyproject.toml
 	$(PIP) --editable .
+	$(COMPILE)
 	touch $@
 
 # The test group pins torch, so it goes first: one torch is installed, not two.
@@ -45,6 +49,7 @@ $(VENV)/.test: $(VENV)/bin/python pyproject.toml
 	$(GROUPS) test > $(VENV)/test.txt
 	$(PIP) --requirement $(VENV)/test.txt
 	$(PIP) --editable .
+	$(COMPILE)
 	touch $(VENV)/.package $@
 
 $(VENV)/.lint: $(VENV)/.package
