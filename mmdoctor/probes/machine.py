@@ -69,6 +69,8 @@ def _is_apple_silicon() -> bool:
 
 
 def _apple(ram: int, available: int) -> Gpu:
+    import subprocess
+
     try:
         command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
         name = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()  # noqa: S603 - a fixed command of the system
@@ -79,8 +81,6 @@ def _apple(ram: int, available: int) -> Gpu:
 
 def _platform() -> str:
     """System, release and processor; the module `platform` says it as well, but takes five milliseconds to import."""
-    import subprocess
-
     if not hasattr(os, "uname"):
         return sys.platform
     system = os.uname()
