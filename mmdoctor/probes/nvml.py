@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -103,10 +104,10 @@ class _Reader:
     def read(self, visible_devices: str | None) -> Inventory:
         nvml = self._nvml
         count = min(self._nvml.nvmlDeviceGetCount(), MAX_DEVICES)
-        handles = [self._try(lambda i=i: nvml.nvmlDeviceGetHandleByIndex(i), f"GPU {i}") for i in range(count)]
-        uuids = [None if h is None else self._text(lambda h=h: nvml.nvmlDeviceGetUUID(h)) for h in handles]
+        handles = [self._try(partial(nvml.nvmlDeviceGetHandleByIndex, i), f"GPU {i}") for i in range(count)]
+        uuids = [None if h is None else self._text(partial(nvml.nvmlDeviceGetUUID, h)) for h in handles]
         slices = [
-            (i, mig, self._text(lambda mig=mig: nvml.nvmlDeviceGetUUID(mig)))
+            (i, mig, self._text(partial(nvml.nvmlDeviceGetUUID, mig)))
             for i, handle in enumerate(handles)
             if handle is not None
             for mig in self._mig_slices(handle)
@@ -167,7 +168,7 @@ class _Reader:
             return []
         most = self._quietly(lambda: nvml.nvmlDeviceGetMaxMigDeviceCount(handle)) or 0
         slices = (
-            self._quietly(lambda i=i: nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, i))
+            self._quietly(partial(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, i))
             for i in range(min(most, MAX_DEVICES))
         )
         return [s for s in slices if s is not None]
