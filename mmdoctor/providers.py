@@ -11,7 +11,7 @@ from mmdoctor.facts.image_tokens import ImageTokenCounts, LlavaProcessor
 from mmdoctor.facts.machine import Accelerator, Machine
 from mmdoctor.facts.memory import WeightMemory
 from mmdoctor.facts.model import AudioModel, ModelConfig, MultimodalModel, SpecialTokenIds, TextModel, VisionModel
-from mmdoctor.facts.parts import AttentionBlocks, Embeddings, LayerStacks, Parts
+from mmdoctor.facts.parts import AttentionBlocks, Description, Embeddings, LayerStacks, Parts
 from mmdoctor.facts.pickles import Pickles
 from mmdoctor.facts.quantisation import Adapter, AdapterBase, PackedModules, QuantisationConfig
 from mmdoctor.facts.reference import SelfTest
@@ -55,6 +55,7 @@ _WHERE: dict[type, str] = {
     ImageTokenCounts: "mmdoctor.architectures.image_tokens:image_token_counts",
     LlavaProcessor: "mmdoctor.architectures.image_tokens.llava:llava_processor",
     Parts: "mmdoctor.architectures.parts:parts",
+    Description: "mmdoctor.architectures.describe:describe",
     LayerStacks: "mmdoctor.architectures.parts:layer_stacks",
     AttentionBlocks: "mmdoctor.architectures.attention:attention_blocks",
     Expectations: "mmdoctor.architectures.expectations:expectations",

@@ -15,7 +15,8 @@ from mmdoctor.location import Location, Reading
 
 _BASIC = re.compile(
     r"(?:^|\.)(?:[qkvo]_proj|out_proj|qkv|qkv_proj|query|key|value|query_key_value|c_attn|gate_proj|up_proj|down_proj"
-    r"|gate_up_proj|fc1|fc2|linear_fc[12]|dense|c_fc|c_proj|proj|input_layernorm|post_attention_layernorm|layer_norm[12]"
+    r"|gate_up_proj|fc1|fc2|linear_fc[12]|dense|c_fc|c_proj|proj|input_layernorm|post_attention_layernorm"
+    r"|layer_norm[12]"
     r"|layernorm_(?:before|after)|norm[12]|ln_[12]|attn_(?:q|k|v|output|norm)|ffn_(?:up|down|gate|norm)|w[qkvo123]"
     r"|self_attn_layer_norm|final_layer_norm|attention_norm|(?:pre|post)_feedforward_layernorm)$"
 )
@@ -101,11 +102,12 @@ _ENOUGH = 3
 def _is_partial(module: str, kind: frozenset[str]) -> bool:
     """Whether the layer has other modules of the same block, or the missing one is a norm of the layer itself."""
     parent, _, _ = module.rpartition(".")
-    return not parent or any(m.startswith(f"{parent}.") for m in kind)
+    block = {"output": "intermediate", "intermediate": "output"}.get(parent, parent)  # BERT's feed-forward block
+    return not parent or any(m.startswith((f"{parent}.", f"{block}.")) for m in kind)
 
 
 def _shares_keys(missing: set[str], layers: list[int], stack: LayerStack, text: TextModel | None) -> bool:
-    """Whether the layers only lack keys and values and take them from others: the last ones, or as many as configured."""
+    """Whether the layers only lack keys and values and take them from others: the last ones, or as configured."""
     if not missing or not all(_KEYS_AND_VALUES.search(m) for m in missing):
         return False
     if text is not None and text.kv_shared_layers is not None:
@@ -179,7 +181,7 @@ def main_stack(stacks: Iterable[LayerStack], role: Role, word: str | None = None
     )
 
 
-_NORMED_FIRST = re.compile(r"^(?:input_layernorm|attention_norm|attn_norm)$")
+_NORMED_FIRST = re.compile(r"^(?:input_layernorm|attention_norm|attn_norm|ln_1)$")
 _NORM = re.compile(r"norm|(?:^|\.)ln_")
 
 
@@ -188,13 +190,22 @@ def lacks_final_norm(stack: LayerStack, part: Part) -> bool:
     layer = stack.members[stack.indices[0]]
     if not any(_NORMED_FIRST.match(module) for module in modules_of(layer)):
         return False
-    outside = [t.name for t in part.tensors if split_layer(t.name) is None]
+    outside = [t.name for t in part.tensors if split_layer(t.name) is None and not t.name.endswith(".bias")]
+    if any("tokens_embed" in name for name in outside):  # GPT-1 normalises last and calls it `ln_1` all the same
+        return False
     return any(TOKEN_TABLE.search(name) for name in outside) and not any(_NORM.search(name) for name in outside)
 
 
-def lacks_embedding(part: Part) -> bool:
-    """Whether a text model has layers but no token table under any known name."""
-    return not any(TOKEN_TABLE.search(t.name) or re.search(r"embed|wte", t.name) for t in part.tensors)
+def lacks_embedding(part: Part, vocabulary: int) -> bool:
+    """Whether a text model has layers but no token table, neither by name nor by its rows."""
+    if any(TOKEN_TABLE.search(t.name) for t in part.tensors):
+        return False
+    tables = (t for t in part.tensors if len(t.shape) == 2 and split_layer(t.name) is None and "pos" not in t.name)
+    return not any(vocabulary <= t.shape[0] <= vocabulary + _PADDED for t in tables)
+
+
+_PADDED = 1024
+"""Rows by which a table may exceed the vocabulary."""
 
 
 def lacks_patches(part: Part) -> bool:
@@ -224,9 +235,20 @@ _PROJECTED = (
 """Families with a projector of their own between tower and language model."""
 
 
+_CONTRASTIVE = ("clip", "siglip", "siglip2", "flava", "dual-encoder", "clap", "align", "owlvit", "clipseg", "groupvit")
+"""Families whose whole model has an encoder for each modality."""
+
+
+def _needs_all(architecture: str, model: MultimodalModel) -> bool:
+    """Whether a class has every part that the configuration describes."""
+    if model.family in _CONTRASTIVE:
+        return not re.search(r"Text|Vision|Audio|Image", architecture.removeprefix("VisionTextDualEncoder"))
+    return architecture.endswith(_GENERATES)
+
+
 def missing_parts(parts: Parts, model: MultimodalModel) -> Iterator[tuple[str, Location]]:
     """Parts that the configuration describes and the checkpoint has nothing of, with the place of the description."""
-    if not model.known or not any(name.endswith(_GENERATES) for name in model.config.architectures):
+    if not model.known or not any(_needs_all(name, model) for name in model.config.architectures):
         return
     if model.config.model_type in ("gemma3_text", "mllama_text_model") or _text_class(model):
         return
@@ -235,7 +257,7 @@ def missing_parts(parts: Parts, model: MultimodalModel) -> Iterator[tuple[str, L
         (Role.AUDIO, model.audio.section if model.audio else ""),
         (Role.TEXT, model.text.section if model.text else ""),
     )
-    present = {part.role for part in parts.parts}
+    present = {part.role for part in parts.parts if any(len(t.shape) > 1 for t in part.tensors)}
     for role, section in described:
         if section and role not in present and not (role is Role.VISION and model.external_tower is not None):
             yield str(role), model.config.document.at(section)

@@ -32,7 +32,7 @@ def embeddings(parts: Parts) -> Embeddings:
                 if len(tensor.shape) != 2:
                     continue
                 name = strip_wrappers(tensor.name)
-                if part.role is not Role.HEAD and TOKEN_TABLE.search(name) and not name.startswith(_NOT_TEXT):
+                if part.role is not Role.HEAD and TOKEN_TABLE.search(name) and not _NOT_TEXT.search(name):
                     tables.append(tensor)
                 elif part.role in (Role.HEAD, Role.TEXT) and _is_head(name):
                     heads.append(tensor)
@@ -41,21 +41,12 @@ def embeddings(parts: Parts) -> Embeddings:
     return Embeddings(embedding=min(tables, key=_rank, default=None), head=_head(heads, tables))
 
 
-_NOT_TEXT = (
-    "talker.",
-    "token2wav.",
-    "tts.",
-    "encoder.",
-    "model.encoder.",
-    "generation_",
-    "speech_",
-    "audio_",
-    "depth_",
-)
+_NOT_TEXT = re.compile(r"(?:^|\.)(?:talker|token2wav|tts|generation_\w+|speech_\w+|audio_\w+|depth_\w+|vqmodel)\.")
+"""Modules with tables and heads of their own that are not the text's."""
 
 
 def _is_head(name: str) -> bool:
-    return bool(_HEAD.search(name)) and split_layer(name) is None and not name.startswith(_NOT_TEXT)
+    return bool(_HEAD.search(name)) and split_layer(name) is None and not _NOT_TEXT.search(name)
 
 
 def _rank(tensor: Tensor) -> tuple[int, int, int]:

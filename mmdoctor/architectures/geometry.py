@@ -159,6 +159,32 @@ def _explained(width: int, counts: Iterable[int], sizes: Iterable[int], factor: 
     return any(width == count * size * factor for count in counts for size in sizes)
 
 
+def inner_misfits(blocks: Iterable[AttentionBlock]) -> Iterator[Misfit]:
+    """Projections of a tower that do not fit each other.
+
+    What the queries make comes out again, and the heads of keys and values share them out.
+    """
+    for block in blocks:
+        if block.quantised or block.latent or block.cross or block.role not in (Role.VISION, Role.AUDIO):
+            continue
+        shapes = {field: shape for field, _, shape in projections(block)}
+        if "o" not in shapes:
+            continue
+        inner = shapes["o"][1]
+        keys = shapes["k"][0] if "k" in shapes else inner
+        for field, tensor, (out, _) in projections(block):
+            expected = {"q": inner, "k": inner, "v": keys, "qkv": 3 * inner}.get(field, out)
+            shared = (field == "k" and out and inner % out == 0) or (field == "qkv" and _grouped(out, inner))
+            if out != expected and not shared:
+                yield Misfit(field=field, tensor=tensor, block=block, observed=out, expected=expected, side="rows")
+
+
+def _grouped(rows: int, inner: int) -> bool:
+    """Whether a fused projection has fewer key and value heads than query heads, which share them out."""
+    pair, odd = divmod(rows - inner, 2)
+    return pair > 0 and not odd and inner % pair == 0
+
+
 def true_head_size(blocks: Iterable[AttentionBlock]) -> int | None:
     """Width of one head as the norms on queries and keys show it; None without them or where they span all heads."""
     sizes = set()
@@ -191,6 +217,14 @@ def corrected(misfits: Iterable[Misfit], heads: Heads) -> Mapping[str, int]:
     return {}
 
 
+def of_stream(blocks: Iterable[AttentionBlock], role: Role) -> tuple[AttentionBlock, ...]:
+    """The attention modules of a role's most frequent stack of layers, cross-attention left out."""
+    own = [b for b in blocks if b.role is role and b.layer is not None and not b.cross]
+    counts = Counter(_stack_of(b) for b in own)
+    largest = counts.most_common(1)[0][0] if counts else None
+    return tuple(b for b in own if _stack_of(b) == largest)
+
+
 def main_text_blocks(blocks: Iterable[AttentionBlock], text: TextModel) -> tuple[AttentionBlock, ...]:
     """The text model's own attention modules, those of other stacks beside it left out.
 
@@ -219,6 +253,14 @@ def _widths_in(block: AttentionBlock) -> set[int]:
     return {into for field, _, (_, into) in projections(block) if field in ("q", "qkv")} | {
         out for field, _, (out, _) in projections(block) if field == "o"
     }
+
+
+def other_width(blocks: Iterable[AttentionBlock], text: TextModel) -> int | None:
+    """The width that all these modules read, where it is not `hidden_size`."""
+    listed = [b for b in blocks if not b.quantised and not b.latent]
+    widths = {into for b in listed for field, _, (_, into) in projections(b) if field in ("q", "qkv")}
+    stated = text.hidden_size.value if text.hidden_size else None
+    return widths.pop() if len(widths) == 1 and stated is not None and stated not in widths else None
 
 
 def text_widths(blocks: Iterable[AttentionBlock]) -> set[int]:

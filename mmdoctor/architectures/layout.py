@@ -47,8 +47,8 @@ class Wrapped(msgspec.Struct, frozen=True, kw_only=True):
 def wrapped(tensors: Mapping[str, Tensor], model: MultimodalModel | None) -> Wrapped | None:
     """The prefix that hides all names from a loader, or None.
 
-    What training code leaves (`module.`, `_orig_mod.`) is one anywhere. A word that no model has at its root, or the same
-    word twice, is one where config.json says which class of transformers is to be loaded.
+    What training code leaves (`module.`, `_orig_mod.`) is one anywhere. A word that no model has at its root, or the
+    same word twice, is one where config.json says which class of transformers is to be loaded.
     """
     if not tensors:
         return None
@@ -73,7 +73,7 @@ def wrapped(tensors: Mapping[str, Tensor], model: MultimodalModel | None) -> Wra
             example=next(t for name, t in tensors.items() if name.startswith(f"{first}.{first}.")),
             replacement=f"{first}.",
         )
-    if not _is_alien(first, model) or not any(word in _ROOTS for word in inner):
+    if not model.known or not _is_alien(first, model) or all(_is_alien(word, model) for word in inner):
         return None
     return Wrapped(prefix=f"{first}.", count=count, total=len(tensors), example=example)
 

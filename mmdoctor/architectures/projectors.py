@@ -17,8 +17,9 @@ _FIRST_AND_SECOND = {
     "0": "2",
     "1": "3",
     "merge_linear_1": "merge_linear_2",
+    "patch_merger.merging_layer": "linear_1",
 }
-"""Names of two linear layers with an activation between them: LLaVA, CLAP, Qwen3-VL, Janus, nn.Sequential, InternVL."""
+"""Names of two linear layers in a row: LLaVA, CLAP, Qwen3-VL, Janus, nn.Sequential, InternVL, Mistral 3."""
 
 _SHARED_SPACE = re.compile(r"(?:^|\.)(?:visual|image|vision|text|audio)_proj(?:ection)?(?:\.|$)")
 """Projections of contrastive models: they lead into a space of their own, not into the language model."""
@@ -77,9 +78,8 @@ def broken_pairs(maps: Iterable[Matrix]) -> Iterator[tuple[Matrix, Matrix]]:
     """
     by_name = {m.tensor.name.removesuffix(".weight"): m for m in maps}
     for name, first in by_name.items():
-        parent, dot, leaf = name.rpartition(".")
-        following = _FIRST_AND_SECOND.get(leaf)
-        second = by_name.get(f"{parent}{dot}{following}") if following else None
+        leaf = next((leaf for leaf in _FIRST_AND_SECOND if name == leaf or name.endswith(f".{leaf}")), None)
+        second = by_name.get(name.removesuffix(leaf) + _FIRST_AND_SECOND[leaf]) if leaf else None
         if second is not None and second.into not in (first.out, first.out / 2):
             yield first, second
 

@@ -86,15 +86,26 @@ def _widths(part: Part) -> set[int]:
 
 
 def tower_blocks(part: Part, blocks: Iterable[AttentionBlock]) -> tuple[AttentionBlock, ...]:
-    """The attention modules inside a tower."""
-    return tuple(b for b in blocks if b.role is Role.VISION and b.prefix.startswith(part.prefix))
+    """The attention modules inside a tower; of words and patches in one encoder, that encoder's."""
+    listed = tuple(blocks)
+    inside = tuple(b for b in listed if b.role is Role.VISION and b.prefix.startswith(part.prefix))
+    return inside or tuple(b for b in listed if b.role is Role.FUSION)
 
 
 def tower_width(part: Part, blocks: Iterable[AttentionBlock]) -> int | None:
     """Features per patch as the weights have them: what all attention modules read; None where they disagree."""
+    return _common_width(tower_blocks(part, blocks))
+
+
+def stream_width(part: Part, blocks: Iterable[AttentionBlock]) -> int | None:
+    """Features per frame of an audio tower, as its attention modules read them; None where they disagree."""
+    return _common_width(b for b in blocks if b.role is part.role and b.prefix.startswith(part.prefix))
+
+
+def _common_width(blocks: Iterable[AttentionBlock]) -> int | None:
     widths = {
         into
-        for block in tower_blocks(part, blocks)
+        for block in blocks
         if not block.quantised and not block.cross
         for field, _, (_, into) in projections(block)
         if field in ("q", "qkv")

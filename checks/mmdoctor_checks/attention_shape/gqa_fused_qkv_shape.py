@@ -9,7 +9,7 @@ from mmdoctor.finding import Edit
 from mmdoctor.location import Location
 
 
-@check("ATT003", Severity.ERROR, yields_to=("INT008",))
+@check("ATT003", Severity.ERROR, yields_to=("INT008", "ATT001"))
 def gqa_fused_qkv_shape(blocks: AttentionBlocks, text: TextModel) -> Iterator[Problem]:
     """A fused query-key-value projection has another number of rows than the heads of the configuration make.
 
@@ -48,7 +48,8 @@ def gqa_fused_qkv_shape(blocks: AttentionBlocks, text: TextModel) -> Iterator[Pr
     pointer = f"{text.section}/num_key_value_heads"
     sum_of = f"({heads.query} + 2 x {heads.key_value})" if first.field == "qkv" else f"2 x {heads.key_value}"
     yield Problem(
-        f"{leaf} {list(first.tensor.shape)} has {first.observed} rows, but the configuration's {sum_of} heads x {heads.size} make {first.expected}: "
+        f"{leaf} {list(first.tensor.shape)} has {first.observed} rows, "
+        f"but the configuration's {sum_of} heads x {heads.size} make {first.expected}: "
         f"layers {index_set(m.block.layer for m in misfits if m.block.layer is not None)} will not load"
         + (f"; with {meant} key/value heads they would" if meant else ""),
         because=[

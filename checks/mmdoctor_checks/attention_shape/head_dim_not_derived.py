@@ -1,17 +1,28 @@
 from collections.abc import Iterator
 
 from mmdoctor import Evidence, Fix, Problem, Severity, check
-from mmdoctor.architectures.geometry import Heads, Misfit, corrected, head_misfits, heads_of, main_text_blocks
+from mmdoctor.architectures.geometry import (
+    Heads,
+    Misfit,
+    corrected,
+    head_misfits,
+    heads_of,
+    inner_misfits,
+    main_text_blocks,
+    other_width,
+)
 from mmdoctor.architectures.grouping import group_names, index_set
 from mmdoctor.architectures.siblings import Odd, odd_ones
-from mmdoctor.facts.model import TextModel
-from mmdoctor.facts.parts import AttentionBlocks
+from mmdoctor.facts.model import MultimodalModel, TextModel
+from mmdoctor.facts.parts import AttentionBlock, AttentionBlocks
 from mmdoctor.finding import Confidence, Edit
 from mmdoctor.location import Location, Reading
 
 
 @check("ATT001", Severity.ERROR, yields_to=("INT008",))
-def head_dim_not_derived(blocks: AttentionBlocks, text: TextModel | None) -> Iterator[Problem]:
+def head_dim_not_derived(
+    blocks: AttentionBlocks, text: TextModel | None, model: MultimodalModel | None
+) -> Iterator[Problem]:
     """The attention projections have other sizes than the heads of the configuration make.
 
     ## What it checks
@@ -19,9 +30,9 @@ def head_dim_not_derived(blocks: AttentionBlocks, text: TextModel | None) -> Ite
     Every layer of the language model: the rows of the query projection are `num_attention_heads x head_dim`, those of
     the key and value projections `num_key_value_heads x head_dim`, and the output projection has as many columns as the
     queries have rows (half as many in gated attention). `head_dim` is a parameter of its own: only where it is absent
-    or null it is `hidden_size // num_attention_heads`. A hidden size that is no multiple of the heads is fine. Layers with
-    latent attention, packed weights and layers without keys of their own are left out. Without a configuration, a layer
-    is compared with its siblings.
+    or null it is `hidden_size // num_attention_heads`. A hidden size that is no multiple of the heads is fine. Layers
+    with latent attention, packed weights and layers without keys of their own are left out. Without a configuration, a
+    layer is compared with its siblings.
 
     ## Why it matters
 
@@ -42,13 +53,47 @@ def head_dim_not_derived(blocks: AttentionBlocks, text: TextModel | None) -> Ite
     misfits: list[Misfit] = []
     heads = heads_of(text) if text is not None else None
     if heads is not None and text is not None:
-        misfits = list(head_misfits(main_text_blocks(blocks.blocks, text), heads))
+        own = main_text_blocks(blocks.blocks, text)
+        misfits = list(head_misfits(own, heads))
         if misfits:
             yield _contradiction(misfits, heads, text)
-    told = {id(m.block) for m in misfits}
+        elif (width := other_width(own, text)) is not None and (model is None or model.known):
+            yield _other_width(own[0], width, text)
+    inner = list(inner_misfits(blocks.blocks))
+    if inner:
+        yield _unlike(inner)
+    told = {id(m.block) for m in (*misfits, *inner)}
     for odd in odd_ones(blocks.blocks):
         if id(odd.block) not in told:
             yield _outlier(odd)
+
+
+def _other_width(block: AttentionBlock, width: int, text: TextModel) -> Problem:
+    assert text.hidden_size is not None  # other_width compares with it
+    return Problem(
+        f"the language model's attention reads {width} features, config.json says hidden_size "
+        f"{text.hidden_size.value}: the weights will not load",
+        because=[
+            Evidence("hidden_size", text.hidden_size.value, text.hidden_size.at, expected=width),
+            Evidence("features read", width, block.at),
+        ],
+        fix=_fix({"hidden_size": width}, text),
+    )
+
+
+def _unlike(misfits: list[Misfit]) -> Problem:
+    first = misfits[0]
+    name = group_names(m.tensor.name for m in misfits)[0]
+    queries = first.expected // 3 if first.field == "qkv" else first.expected
+    return Problem(
+        f"{name} {list(first.tensor.shape)} makes {first.observed} features for the heads, the layer's output "
+        f"projection takes {queries} of the queries: the tower will not run",
+        because=[
+            Evidence("rows", first.observed, Location(file=first.tensor.file, tensor=name), first.expected),
+            Evidence("output projection", str(list(first.block.o.shape)) if first.block.o else None, first.block.at),
+        ],
+        fix=Fix("take the layers from an undamaged checkpoint"),
+    )
 
 
 def _contradiction(misfits: list[Misfit], heads: Heads, text: TextModel) -> Problem:
@@ -74,7 +119,8 @@ def _contradiction(misfits: list[Misfit], heads: Heads, text: TextModel) -> Prob
     kind = "heads" if first.field in ("q", "o") else "key/value heads"
     origin = "config says head_dim" if heads.size_stated else f"head_dim is {heads.hidden} // {heads.query} ="
     return Problem(
-        f"{leaf} {list(first.tensor.shape)} has {first.observed} {first.side}, but {origin} {heads.size} and {count} {kind} make {first.expected}: "
+        f"{leaf} {list(first.tensor.shape)} has {first.observed} {first.side}, "
+        f"but {origin} {heads.size} and {count} {kind} make {first.expected}: "
         f"layers {layers} will not load ({_reading_of(first, heads)})",
         because=because,
         fix=_fix(fix, text),

@@ -11,10 +11,11 @@ from mmdoctor.architectures.projectors import (
     is_simple,
     matrices,
 )
-from mmdoctor.architectures.towers import main_tower, tower_width
+from mmdoctor.architectures.towers import main_tower, stream_width, tower_width
 from mmdoctor.facts.model import MultimodalModel
 from mmdoctor.facts.parts import AttentionBlocks, Embeddings, Parts, Role
 from mmdoctor.finding import Confidence
+from mmdoctor.location import Reading
 
 _FIX = Fix("use the projector that was trained with this vision tower and this language model")
 _MOST = 64
@@ -29,11 +30,11 @@ def projector_dimension(
 
     ## What it checks
 
-    The first linear layer reads `tower width x selected layers x stacked patches` features: stacked patches are
-    `(1 / downsample_ratio)^2` for InternVL, `scale_factor^2` for Idefics 3 and SmolVLM, `spatial_merge_size^2` for
-    Qwen-VL and Mistral 3, and 1 for LLaVA, PaliGemma and Gemma 3; Llama 3.2 Vision reads `vision_output_dim`. The last
-    one writes the width of the language model's embedding. Of two layers in a row, the second reads what the first
-    writes. Projectors with attention (Q-Former, perceiver, resampler) need one map that reads the tower's width and one that
+    The first linear layer reads `tower width x selected layers x stacked patches` features: stacked patches are `(1 /
+    downsample_ratio)^2` for InternVL, `scale_factor^2` for Idefics 3 and SmolVLM, `spatial_merge_size^2` for Qwen-VL
+    and Mistral 3, and 1 for LLaVA, PaliGemma and Gemma 3; Llama 3.2 Vision reads `vision_output_dim`. The last one
+    writes the width of the language model's embedding. Of two layers in a row, the second reads what the first writes.
+    Projectors with attention (Q-Former, perceiver, resampler) need one map that reads the tower's width and one that
     writes the language model's. Without a configuration, any whole multiple of the tower's width passes.
 
     ## Why it matters
@@ -77,16 +78,33 @@ def projector_dimension(
             f"the language model is {text.shape[1]} wide",
             [Evidence("features written", last.out, last.tensor.at, text.shape[1]), written],
         )
-    if tower is None or width is None or parts.of(Role.AUDIO):
+    handed = _handed_on(model)
+    if last is not None and handed is not None and last.out in widths and last.out != handed.value:
+        yield _problem(
+            f"{_short(last)} {list(last.tensor.shape)} writes {last.out} features, config.json says {handed.value}",
+            [
+                Evidence("features handed on", handed.value, handed.at, last.out),
+                Evidence("features written", last.out, last.tensor.at),
+            ],
+        )
         return
-    read = Evidence("width of the vision tower (features)", width, tower.at)
+    sound = parts.largest(Role.AUDIO)
+    if tower is None and sound is not None and len(parts.of(Role.AUDIO)) == 1:
+        tower, width = sound, stream_width(sound, blocks.blocks)
+    elif sound is not None:
+        return
+    if tower is None or width is None:
+        return
+    read = Evidence(f"width of the {tower.role} (features)", width, tower.at)
     first = entrance(maps)
     if first is not None:
-        yield from _entrance(first, width, read, model, certain=is_simple(maps, parts.of(Role.PROJECTOR), tower))
+        plain = is_simple(maps, parts.of(Role.PROJECTOR), tower) or tower.role is Role.AUDIO
+        yield from _entrance(first, width, read, model if tower is not sound else None, certain=plain)
     elif last is None and is_simple(maps, parts.of(Role.PROJECTOR), tower) and _fits_nowhere(maps, width, widths):
         yield _problem(
             f"the projector reads {_numbers(m.into for m in maps)} features and writes "
-            f"{_numbers(m.out for m in maps)}: it fits neither the vision tower's {width} nor the language model's {text.shape[1]}",
+            f"{_numbers(m.out for m in maps)}: it fits neither the vision tower's {width} "
+            f"nor the language model's {text.shape[1]}",
             [Evidence("features read and written", _numbers(maps[0].tensor.shape), maps[0].tensor.at), read, written],
             confidence=Confidence.LIKELY,
         )
@@ -99,7 +117,7 @@ def _entrance(
     if expected is None:
         if not certain or _multiple(first.into, width):
             return
-        arithmetic = f"no multiple of the vision tower's {width}"
+        arithmetic = f"no multiple of the tower's {width}"
     elif first.into == expected[0]:
         return
     else:
@@ -140,6 +158,15 @@ def _expected(width: int, model: MultimodalModel | None) -> tuple[int, str] | No
     total = width * layers * stacked**2
     return total, " x ".join(terms) + (f" = {total}" if len(terms) > 1 else "")
 
+
+def _handed_on(model: MultimodalModel | None) -> Reading[int] | None:
+    if model is None or model.vision is None or model.family not in _HANDS_ON:
+        return None
+    return model.vision.output_size
+
+
+_HANDS_ON = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+"""Families whose `out_hidden_size` (Qwen2-VL: `hidden_size`) is what the projector writes."""
 
 _PLAIN = (
     "aya_vision",

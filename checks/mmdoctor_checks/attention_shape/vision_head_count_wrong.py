@@ -1,13 +1,14 @@
 from collections.abc import Iterator
 
 from mmdoctor import Evidence, Fix, Problem, Severity, check
+from mmdoctor.architectures.geometry import projections
 from mmdoctor.architectures.towers import main_tower, mlp_width, published_tower, tower_blocks, tower_width
 from mmdoctor.facts.model import VisionModel
 from mmdoctor.facts.parts import AttentionBlocks, Parts
 from mmdoctor.finding import Confidence, Edit
 
 
-@check("ATT004", Severity.ERROR, yields_to=("INT008",))
+@check("ATT004", Severity.ERROR, yields_to=("INT008", "ATT001"))
 def vision_head_count_wrong(parts: Parts, blocks: AttentionBlocks, vision: VisionModel) -> Iterator[Problem]:
     """The vision tower's width or heads in the configuration are not those of its weights.
 
@@ -55,7 +56,21 @@ def vision_head_count_wrong(parts: Parts, blocks: AttentionBlocks, vision: Visio
             fix=Fix("write the tower's full vision_config, from its own config.json"),
         )
         return
-    if heads is None or vision.head_dim is not None:
+    if heads is None:
+        return
+    if vision.head_dim is not None:
+        rows = next((out for field, _, (out, _) in projections(first) if field == "q"), None)
+        if rows is not None and rows != heads.value * vision.head_dim.value:
+            yield Problem(
+                f"the vision tower's queries have {rows} features, {heads.value} heads of head_dim "
+                f"{vision.head_dim.value} make {heads.value * vision.head_dim.value}: the tower will not load",
+                because=[
+                    Evidence("num_attention_heads of the vision tower", heads.value, heads.at),
+                    Evidence("head_dim of the vision tower", vision.head_dim.value, vision.head_dim.at),
+                    Evidence("features of the queries", rows, first.at),
+                ],
+                fix=Fix("state the tower's own heads and head_dim"),
+            )
         return
     if real % heads.value:
         yield Problem(

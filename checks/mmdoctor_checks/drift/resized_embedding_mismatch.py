@@ -10,7 +10,7 @@ from mmdoctor.finding import Edit
 from mmdoctor.location import Reading
 
 _EXTRA_ROWS = {"mllama": 8, "mllama_text_model": 8}
-"""Embedding rows beyond `vocab_size`: transformers models/mllama/modeling_mllama.py, `nn.Embedding(vocab_size + 8, ..)`."""
+"""Embedding rows beyond `vocab_size` (transformers models/mllama/modeling_mllama.py, `vocab_size + 8`)."""
 
 _OWN_VOCABULARY = ("csm", "clvp", "kyutai_speech_to_text", "moshi", "molmo", "molmo2", "molmo2_text", "xgenmm", "blt")
 """Types whose tables hold more than the text's vocabulary: audio codes, added tokens in a table of their own."""

@@ -24,10 +24,11 @@ def lm_head_missing_tied(
 
     ## What it checks
 
-    A model that generates has an output head of its own, or `tie_word_embeddings` says that the embedding serves as one.
-    The flag stands at two levels, the top of config.json and the text section; transformers 5 asks the first,
+    A model that generates has an output head of its own, or `tie_word_embeddings` says that the embedding serves as
+    one. The flag stands at two levels, the top of config.json and the text section; transformers 5 asks the first,
     transformers 4 the second, and each has its own default where nothing is stated. An error needs both to come to "not
-    tied"; where they come to different answers, it is a warning. Models that only embed, rank or reward need no head.
+    tied"; where they come to different answers, it is a warning, or a note where one of them is only a default. Models
+    that only embed, rank or reward need no head.
 
     ## Why it matters
 
@@ -81,8 +82,13 @@ def lm_head_missing_tied(
             "state tie_word_embeddings true at both levels",
             tuple(Edit(file=model.config.document.file, pointer=p, value=True) for p in pointers),
         ),
-        severity=Severity.WARNING,
+        severity=Severity.WARNING if len(stated) == 2 and not (new and _saved_by_5(model)) else Severity.NOTE,
     )
+
+
+def _saved_by_5(model: MultimodalModel) -> bool:
+    """Whether transformers 5 wrote the file: it ties as it read, and transformers 4 opens few of its folders anyway."""
+    return (model.config.transformers_version or "").partition(".")[0] == "5"
 
 
 def _other_head(complete: CompleteCheckpoint, table: Tensor) -> bool:
@@ -102,6 +108,8 @@ def _ties(model: MultimodalModel) -> tuple[bool | None, bool | None]:
     outer = table.get(model.config.model_type or "")
     within = table.get(text.model_type or "") if text.section else outer
     new = top.value if top else outer.ties[0] if outer else None
+    if top is None and outer is not None and outer.ties[0] is None:  # the flag is the inner model's alone
+        new = inner.value if inner else within.ties[0] if within else None
     default = (within.ties[1] if within.ties[1] is not None else within.ties[0]) if within else None
     old = inner.value if inner else default
     if new is None and old is None:

@@ -52,8 +52,8 @@ def silently_uninitialised_weights(
 
     ## Why it matters
 
-    transformers fills what is missing with random numbers and says so in one line of its log; loaders with `strict=False`
-    say nothing. The model then runs and answers nonsense.
+    transformers fills what is missing with random numbers and says so in one line of its log; loaders with
+    `strict=False` say nothing. The model then runs and answers nonsense.
 
     ## How to fix it
 
@@ -78,7 +78,7 @@ def silently_uninitialised_weights(
     if model is not None:
         for part, place in missing_parts(parts, model):
             yield Problem(
-                f"config.json describes a {part}, the checkpoint has no tensor of one: it would be random after loading",
+                f"config.json describes a {part}, the checkpoint has no tensor of one: it would be random",
                 because=[Evidence(f"tensors of the {part}", 0, place)],
                 fix=_AGAIN,
             )
@@ -142,6 +142,8 @@ def _expectations(
         if model.text.encoder_layers is not None and (encoder := main_stack(listed, Role.TEXT, "encoder")):
             yield encoder, model.text.encoder_layers, 0
         decoder = main_stack(listed, Role.TEXT, "decoder" if model.text.encoder_layers is not None else None)
+        if decoder is None and not model.text.section:  # words and patches in one encoder
+            decoder = main_stack(listed, Role.FUSION)
         if decoder is not None:
             yield decoder, model.text.num_hidden_layers, 0
     if model.vision is not None and model.vision.num_hidden_layers is not None:
@@ -198,13 +200,8 @@ def _ends(parts: Parts, stacks: Iterable[LayerStack], model: MultimodalModel | N
     if text is not None and stack is not None:
         if lacks_final_norm(stack, text):
             lacking.append((f"no norm after the layers `{stack.prefix}*`", _place(stack)))
-        if (
-            model is not None
-            and model.known
-            and model.text is not None
-            and model.text.is_decoder
-            and lacks_embedding(text)
-        ):
+        vocabulary = model.text.vocab_size if model is not None and model.known and model.text is not None else None
+        if vocabulary is not None and lacks_embedding(text, vocabulary.value):
             lacking.append(("no token embedding", text.at))
     if tower is not None and model is not None and model.known and tower.layers and lacks_patches(tower):
         lacking.append(("no patch embedding in the vision tower", tower.at))
