@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from mmdoctor.architectures.attention import COMPANIONS, module_of
+from mmdoctor.architectures.normalise import LIBRARY
 from mmdoctor.architectures.parts import split_layer
 from mmdoctor.architectures.roles import TOKEN_TABLE
 from mmdoctor.facts.checkpoint import Tensor
@@ -196,11 +197,12 @@ def lacks_final_norm(stack: LayerStack, part: Part) -> bool:
     return any(TOKEN_TABLE.search(name) for name in outside) and not any(_NORM.search(name) for name in outside)
 
 
-def lacks_embedding(part: Part, vocabulary: int) -> bool:
-    """Whether a text model has layers but no token table, neither by name nor by its rows."""
-    if any(TOKEN_TABLE.search(t.name) for t in part.tensors):
+def lacks_embedding(parts: Parts, vocabulary: int) -> bool:
+    """Whether the text has layers but no token table, neither by name nor by its rows."""
+    tensors = [t for role in (Role.TEXT, Role.FUSION) for part in parts.of(role) for t in part.tensors]
+    if any(TOKEN_TABLE.search(t.name) for t in tensors):
         return False
-    tables = (t for t in part.tensors if len(t.shape) == 2 and split_layer(t.name) is None and "pos" not in t.name)
+    tables = (t for t in tensors if len(t.shape) == 2 and split_layer(t.name) is None and "pos" not in t.name)
     return not any(vocabulary <= t.shape[0] <= vocabulary + _PADDED for t in tables)
 
 
@@ -246,6 +248,11 @@ def _needs_all(architecture: str, model: MultimodalModel) -> bool:
     return architecture.endswith(_GENERATES)
 
 
+def generates(model: MultimodalModel) -> bool:
+    """Whether the class that the configuration names writes text."""
+    return any(name.endswith(_GENERATES) for name in model.config.architectures)
+
+
 def missing_parts(parts: Parts, model: MultimodalModel) -> Iterator[tuple[str, Location]]:
     """Parts that the configuration describes and the checkpoint has nothing of, with the place of the description."""
     if not model.known or not any(_needs_all(name, model) for name in model.config.architectures):
@@ -258,6 +265,8 @@ def missing_parts(parts: Parts, model: MultimodalModel) -> Iterator[tuple[str, L
         (Role.TEXT, model.text.section if model.text else ""),
     )
     present = {part.role for part in parts.parts if any(len(t.shape) > 1 for t in part.tensors)}
+    if model.family == LIBRARY:
+        described = tuple((role, section) for role, section in described if section == "/vision_config")
     for role, section in described:
         if section and role not in present and not (role is Role.VISION and model.external_tower is not None):
             yield str(role), model.config.document.at(section)

@@ -20,6 +20,8 @@ OWN_ARITHMETIC = (
     "fsmt",
     "mimo_v2_flash",
     "minimax",
+    "zamba",
+    "zamba2",
 )
 """Types whose heads do not share out `hidden_size` (a part of the heads is convolutions, a bottleneck ...)."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mmdoctor.architectures.names import SAVING_WRAPPERS, role_by_name
+from mmdoctor.architectures.normalise import LIBRARY
 from mmdoctor.architectures.spelling import class_defaults
 from mmdoctor.facts.checkpoint import Tensor
 from mmdoctor.facts.model import MultimodalModel
@@ -73,7 +74,12 @@ def wrapped(tensors: Mapping[str, Tensor], model: MultimodalModel | None) -> Wra
             example=next(t for name, t in tensors.items() if name.startswith(f"{first}.{first}.")),
             replacement=f"{first}.",
         )
-    if not model.known or not _is_alien(first, model) or all(_is_alien(word, model) for word in inner):
+    if (
+        not model.known
+        or model.family == LIBRARY
+        or not _is_alien(first, model)
+        or all(_is_alien(word, model) for word in inner)
+    ):
         return None
     return Wrapped(prefix=f"{first}.", count=count, total=len(tensors), example=example)
 

@@ -39,6 +39,11 @@ _TOKEN_KEYS: Mapping[str, tuple[str, ...]] = {
     "audio_end": ("audio_end_token_id", "eoa_token_id", "eoa_token_index"),
 }
 
+GENERIC = "generic"
+"""Family of types that neither a module here nor transformers knows."""
+LIBRARY = "library"
+"""Family of types of transformers without a module here: its class defaults apply, and the usual spellings."""
+
 _ENCODER_ONLY = ("Model", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForPreTraining")
 
 
@@ -49,8 +54,9 @@ def normalise(config: ModelConfig) -> MultimodalModel:
     """
     document = config.document
     family = find_family(config.model_type, config.architectures)
-    known = family is not None
-    family = family or general_family(document)
+    native = config.model_type in class_defaults()
+    known = family is not None or native
+    family = family or general_family(document, LIBRARY if native else GENERIC)
     text = _text(config, family)
     vision = _vision(config, family)
     top = SectionReader(document, "", {}, config.model_type)
@@ -119,7 +125,7 @@ def _text(config: ModelConfig, family: Family) -> TextModel | None:
             "encoder_layers",
         )
     }
-    if family.name == "generic" and fields["hidden_size"] is None and fields["vocab_size"] is None:
+    if family.name in (GENERIC, LIBRARY) and fields["hidden_size"] is None and fields["vocab_size"] is None:
         return None
     shared = reader.integer("num_kv_shared_layers")
     mtp = reader.integer("num_nextn_predict_layers")
@@ -140,7 +146,7 @@ def _text(config: ModelConfig, family: Family) -> TextModel | None:
 
 
 def _generates(config: ModelConfig, family: Family, reader: SectionReader) -> bool:
-    if family.name != "generic" or reader.pointer:
+    if family.name not in (GENERIC, LIBRARY) or reader.pointer:
         return True
     return not (config.architectures and all(name.endswith(_ENCODER_ONLY) for name in config.architectures))
 
@@ -166,7 +172,7 @@ def _vision(config: ModelConfig, family: Family) -> VisionModel | None:
             "num_positions",
         )
     }
-    if family.name == "generic" and not any(fields.values()):
+    if family.name in (GENERIC, LIBRARY) and not any(fields.values()):
         return None
     return VisionModel(
         section=reader.pointer,
@@ -209,7 +215,7 @@ def _audio(config: ModelConfig, family: Family) -> AudioModel | None:
         name: reader.integer(name)
         for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_mel_bins", "max_source_positions")
     }
-    if family.name == "generic" and not any(fields.values()):
+    if family.name in (GENERIC, LIBRARY) and not any(fields.values()):
         return None
     return AudioModel(
         section=reader.pointer,

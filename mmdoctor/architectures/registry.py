@@ -59,8 +59,8 @@ def find_family(model_type: str | None, architectures: tuple[str, ...]) -> Famil
     return None
 
 
-def general_family(document: JsonDocument) -> Family:
-    """A family for a type that nobody knows: sections at the usual places, the top level by the settings it has."""
+def general_family(document: JsonDocument, name: str) -> Family:
+    """A family for a type without a module: sections at the usual places, the top level by the settings it has."""
     top = document.value if isinstance(document.value, dict) else {}
 
     def marked(marks: tuple[str, ...]) -> bool:
@@ -70,6 +70,4 @@ def general_family(document: JsonDocument) -> Family:
     text_here = text() if has_text or not (has_vision or has_audio) else text(*text().at[:-1])
     vision_here = vision(*vision().at, "") if has_vision and not has_text else vision()
     audio_here = audio(*audio().at, "") if has_audio else audio()
-    return Family(
-        name="generic", model_types=(), text=text_here, vision=vision_here, audio=audio_here, interpolates=True
-    )
+    return Family(name=name, model_types=(), text=text_here, vision=vision_here, audio=audio_here, interpolates=True)

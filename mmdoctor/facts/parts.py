@@ -131,8 +131,8 @@ class PartDetails(msgspec.Struct, frozen=True, kw_only=True):
 
     part: Part
     numbers: Mapping[str, int] = {}
-    """`heads`, `kv_heads`, `head_dim`, `hidden`, `patch`, `image`, `merge`, `positions`, `vocabulary`, `experts`, of a projector
-    `reads` and `writes`, in features ..."""
+    """`heads`, `kv_heads`, `head_dim`, `hidden`, `patch`, `image`, `merge`, `positions`, `vocabulary`, `experts`, of a
+    projector `reads` and `writes`, in features ..."""
     derived: tuple[str, ...] = ()
     """Those of the numbers that shapes gave, because no configuration states them."""
 

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from math import isqrt
 
 from mmdoctor import Evidence, Fix, Problem, Severity, check
+from mmdoctor.architectures.normalise import GENERIC, LIBRARY
 from mmdoctor.architectures.towers import edges, main_tower, patch_kernel, position_table, rows_of
 from mmdoctor.facts.checkpoint import Tensor
 from mmdoctor.facts.model import MultimodalModel, VisionModel
@@ -41,7 +42,7 @@ def vision_position_embedding_size(
     - https://github.com/pytorch/torchchat/issues/1229
     """
     tower = main_tower(parts, vision.hidden_size.value if vision.hidden_size else None)
-    if tower is None or not model.known:
+    if tower is None or model.family in (GENERIC, LIBRARY):
         return
     kernel, table = patch_kernel(tower), position_table(tower)
     if kernel is not None and vision.patch_size is not None and vision.patch_shape is not None:

@@ -5,6 +5,7 @@ from mmdoctor import Evidence, Fix, Problem, Severity, check
 from mmdoctor.architectures.completeness import (
     Half,
     Thin,
+    generates,
     half_modules,
     holes,
     lacks_embedding,
@@ -16,6 +17,7 @@ from mmdoctor.architectures.completeness import (
 )
 from mmdoctor.architectures.grouping import group_names, index_set
 from mmdoctor.architectures.layout import Wrapped, wrapped
+from mmdoctor.architectures.normalise import LIBRARY
 from mmdoctor.facts.checkpoint import CompleteCheckpoint
 from mmdoctor.facts.model import MultimodalModel
 from mmdoctor.facts.parts import AttentionBlocks, LayerStack, LayerStacks, Parts, Role
@@ -25,7 +27,7 @@ from mmdoctor.location import Location, Reading
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.")
 _A_LAYER = 6
 """Tensors from which the members of a numbered list count as layers, and not as the steps of a sequence."""
-_SHARED = ("albert", "zamba", "zamba2")
+_SHARED = ("albert", "zamba", "zamba2", "hrm_text")
 """Types that run the same layers several times."""
 _AGAIN = Fix("download or convert the checkpoint again: these weights are not in it")
 
@@ -109,6 +111,8 @@ def _layers(stacks: Iterable[LayerStack], model: MultimodalModel | None) -> Iter
     counted: set[str] = set()
     for stack, expected, allowed in _expectations(stacks, model) if model is not None and model.known else ():
         counted.add(stack.prefix)
+        if model is not None and model.family == LIBRARY and len(stack.members[stack.indices[0]]) < _A_LAYER:
+            continue
         missing = holes(stack, expected)
         if missing and len(missing) <= allowed and missing[-1] == expected.value - 1 == missing[0] + len(missing) - 1:
             continue
@@ -201,9 +205,12 @@ def _ends(parts: Parts, stacks: Iterable[LayerStack], model: MultimodalModel | N
         if lacks_final_norm(stack, text):
             lacking.append((f"no norm after the layers `{stack.prefix}*`", _place(stack)))
         vocabulary = model.text.vocab_size if model is not None and model.known and model.text is not None else None
-        if vocabulary is not None and lacks_embedding(text, vocabulary.value):
+        if model is not None and model.family == LIBRARY and not generates(model):
+            vocabulary = None
+        if vocabulary is not None and lacks_embedding(parts, vocabulary.value):
             lacking.append(("no token embedding", text.at))
-    if tower is not None and model is not None and model.known and tower.layers and lacks_patches(tower):
+    own = model is not None and model.known and model.family != LIBRARY
+    if tower is not None and own and tower.layers and lacks_patches(tower):
         lacking.append(("no patch embedding in the vision tower", tower.at))
     for what, place in lacking:
         yield Problem(
