@@ -116,13 +116,14 @@ def role_by_name(name: str) -> tuple[Role, str] | None:
     if _POOLING_HEAD.match(name):
         return None
     words = name.split(".")
-    found: tuple[Role, str] | None = None
+    found: tuple[Role, int] | None = None
+    outermost = True
     for position, word in enumerate(words):
-        outermost = all(w in _NEUTRAL for w in words[:position])
         role = _word_role(word, found[0] if found else None, outermost=outermost)
         if role is not None:
-            found = role, ".".join(words[: position + 1])
-    return found
+            found = role, position
+        outermost = outermost and word in _NEUTRAL
+    return (found[0], ".".join(words[: found[1] + 1])) if found else None
 
 
 _POOLING_HEAD = re.compile(r"^head\.(?:attention|probe|mlp|layernorm)")
