@@ -1,6 +1,6 @@
 """The tree of containers in a pickle, cut down to the branches that hold tensors, with names as state_dict() gives."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from mmdoctor.readers.pickle_records import Call, Dict, Persistent, Record, Set
 from mmdoctor.readers.pickle_tensors import TensorRecord, is_impossible, sizes, storage_of, tensor_of
@@ -81,12 +81,13 @@ class Tree:
         """Last keys of tensors whose shape is none."""
         self._members = members or {}
         self._holders: set[int] = set()
+        self._tensors: dict[int, TensorRecord | None] = {}
         self._found = 0
         self.root = self._grow(root)
 
     def _grow(self, root: Record) -> Node:
-        tensor = tensor_of(root)
-        self._holders = holders(root)
+        tensor = self._tensor_of(root)
+        self._holders = holders(root, self._tensor_of)
         top = Node(root, kind_of(root), None)
         if tensor is not None:
             top.entries.append(("", tensor))
@@ -95,18 +96,28 @@ class Tree:
         if is_impossible(root):
             self.impossible.append("the root")
         order = [top]
+        too_deep = False
         for node in order:  # grows while it is walked
-            if len(order) > MAX_VISITS or self._found > MAX_TENSORS:
-                self.incomplete = f"more than {MAX_VISITS:,} containers or {MAX_TENSORS:,} tensors when written out"
+            if self.incomplete is not None:
                 break
             if node.depth > MAX_DEPTH:
-                self.incomplete = f"containers within each other more than {MAX_DEPTH} deep"
+                too_deep = True
                 continue
             self._fill(node, order)
+        if too_deep and self.incomplete is None:
+            self.incomplete = f"containers within each other more than {MAX_DEPTH} deep"
         for node in reversed(order):
             if node.parent is not None:
                 node.parent.tensors += node.tensors
         return top
+
+    def _tensor_of(self, record: Record) -> TensorRecord | None:
+        """`tensor_of`, asked once of a record that stands in many places."""
+        if not isinstance(record, Call):
+            return None
+        if id(record) not in self._tensors:
+            self._tensors[id(record)] = tensor_of(record)
+        return self._tensors[id(record)]
 
     def _fill(self, node: Node, order: list[Node]) -> None:
         seen: dict[str, int] = {}
@@ -118,7 +129,10 @@ class Tree:
                 if key in seen:
                     node.entries[seen[key]] = (key, Node(None, "scalar", None))
                 continue
-            tensor = tensor_of(value)
+            if len(order) > MAX_VISITS or self._found > MAX_TENSORS:
+                self.incomplete = f"more than {MAX_VISITS:,} containers or {MAX_TENSORS:,} tensors when written out"
+                return
+            tensor = self._tensor_of(value)
             if tensor is not None:
                 entry = tensor
             elif id(value) in self._holders and not _is_above(value, node):
@@ -152,7 +166,7 @@ class Tree:
             yield from contents(record)
 
 
-def holders(root: Record) -> set[int]:
+def holders(root: Record, tensor_at: Callable[[Record], TensorRecord | None] = tensor_of) -> set[int]:
     """Identities of the containers that have a tensor somewhere below them, each looked into once."""
     found: set[int] = set()
     entered: set[int] = set()
@@ -162,7 +176,7 @@ def holders(root: Record) -> set[int]:
         for part in parts:
             if not isinstance(part, list | tuple | Call):
                 continue
-            if id(part) in found or (isinstance(part, Call) and (tensor_of(part) or is_impossible(part))):
+            if id(part) in found or (isinstance(part, Call) and (tensor_at(part) or is_impossible(part))):
                 found.add(id(record))
             elif part and id(part) not in entered:
                 entered.add(id(part))

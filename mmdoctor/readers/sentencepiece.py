@@ -8,8 +8,8 @@ import enum
 
 import msgspec
 
-MAX_PIECES = 1_500_000
-"""Pieces of one model; the largest known vocabulary (XLM-V) has a million."""
+MAX_PIECES = 1_000_000
+"""Pieces of one model; the largest known vocabulary (XLM-V) has 901,629."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 

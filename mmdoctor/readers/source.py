@@ -8,6 +8,7 @@ Names that stand *inside* files (an index, an archive) never lead anywhere but t
 """
 
 import errno
+import itertools
 import os
 import re
 import stat
@@ -16,13 +17,15 @@ from pathlib import Path
 
 from mmdoctor.errors import NothingToCheckError
 from mmdoctor.facts.source import FileEntry, FileKind, FileProblem, Source
-from mmdoctor.readers.names import is_weight_name
+from mmdoctor.readers.names import is_model_name, is_weight_name
 from mmdoctor.readers.nothing import refuse_file, refuse_folder
 from mmdoctor.readers.regular import NotRegularError, open_regular
 from mmdoctor.readers.sniff import sniff
 
 MAX_ENTRIES = 10_000
-"""Files listed; the largest repositories of models have a few thousand (shards, tokenizers, example images)."""
+"""Files listed, those that are named like parts of a model first; the largest repositories have a few thousand."""
+MAX_NAMES = 1_000_000
+"""Names looked at in one folder."""
 MAX_FOLDERS = 1_000
 """Folders opened."""
 MAX_DEPTH = 4
@@ -61,6 +64,8 @@ def open_source(path: Path | str) -> Source:
 def _single(given: Path) -> Source:
     root = Path(os.path.abspath(given)).parent  # noqa: PTH100 - resolve() would follow the file's own link into blobs
     entry = _entry(root, given.name, given.name)
+    if _is_undecodable(given.name):
+        raise NothingToCheckError(f"{given}: the file's name is not UTF-8, rename it first")
     if entry.problem is FileProblem.UNREADABLE:
         raise NothingToCheckError(f"{given} cannot be read: permission denied")
     refuse_file(entry, given)
@@ -129,22 +134,24 @@ def _path(entry: FileEntry) -> str:
 
 
 def _names(folder: Path, *, strict: bool) -> Iterator[tuple[str, bool]]:
-    """Names in a folder in order, each with whether it is a folder of its own; links to folders are left out."""
-    found: list[tuple[str, bool]] = []
+    """Names in a folder in order, a model's own first, each with whether it is a folder; links to folders are left out."""
+    ours: list[tuple[str, bool]] = []
+    others: list[tuple[str, bool]] = []
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
-                is_folder = entry.is_dir(follow_symlinks=False)
-                if not is_folder and entry.is_symlink() and _leads_to_folder(entry):
+            for entry in itertools.islice(entries, MAX_NAMES):
+                group = ours if is_model_name(entry.name) else others
+                if len(group) > MAX_ENTRIES:
                     continue
-                found.append((entry.name, is_folder))
-                if len(found) > 4 * MAX_ENTRIES:
-                    break
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if is_folder or not (entry.is_symlink() and _leads_to_folder(entry)):
+                    group.append((entry.name, is_folder))
     except OSError:
         if strict:
             raise
         return
-    yield from sorted(found)
+    yield from sorted(ours)
+    yield from sorted(others)
 
 
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
@@ -155,7 +162,7 @@ def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _entry(root: Path, path: str, name: str) -> FileEntry:
-    if not name.isprintable() and any(0xD800 <= ord(c) < 0xE000 for c in name):
+    if _is_undecodable(name):
         shown = path.encode("utf-8", "replace").decode()
         return FileEntry(path=shown, kind=FileKind.UNKNOWN, size=0, problem=FileProblem.UNREADABLE)
     place = root / path
@@ -175,6 +182,10 @@ def _entry(root: Path, path: str, name: str) -> FileEntry:
     except OSError as error:
         return FileEntry(path=path, kind=FileKind.UNKNOWN, size=0, link=link, problem=_problem(error))
     return FileEntry(path=path, kind=kind, size=size, link=link, head=head)
+
+
+def _is_undecodable(name: str) -> bool:
+    return not name.isprintable() and any(0xD800 <= ord(c) < 0xE000 for c in name)
 
 
 def _problem(error: OSError) -> FileProblem:

@@ -12,6 +12,8 @@ from mmdoctor.readers.json_text import MAX_BYTES, BrokenTextError, refuse_unread
 
 MAX_VOCABULARY = 1_500_000
 """Commas in the vocabulary, so about as many entries of 150 bytes of memory; XLM-V has a million, Gemma 262,144."""
+MAX_ADDED = 250_000
+"""Added tokens, of 300 bytes of memory each; models of speech that add their codebooks have up to 30,000."""
 MAX_ID = 2**32 - 1
 """Ids are u32 in the `tokenizers` library."""
 
@@ -31,10 +33,11 @@ class _Model(msgspec.Struct):
 
 class _File(msgspec.Struct):
     model: _Model
-    added_tokens: list[_Added] = []
+    added_tokens: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 _DECODER = msgspec.json.Decoder(_File)
+_ADDED = msgspec.json.Decoder(list[_Added])
 _VOCABULARY = msgspec.json.Decoder(dict[str, int] | list[tuple[str, float]])
 
 
@@ -45,17 +48,23 @@ def tokenizer_json(data: bytes, file: str) -> TokenizerFile:
         BrokenTextError: it is not what the `tokenizers` library reads.
     """
     refuse_unreadable(data, file, MAX_BYTES)
+    inside = ""
     try:
         parsed = _DECODER.decode(data)
         if bytes(parsed.model.vocab).count(b",") > MAX_VOCABULARY:
             raise BrokenTextError(BrokenDocument(file=file, reason=f"it has more than {MAX_VOCABULARY:,} entries"))
+        if bytes(parsed.added_tokens).count(b"{") > MAX_ADDED:
+            raise BrokenTextError(BrokenDocument(file=file, reason=f"it has more than {MAX_ADDED:,} added tokens"))
+        inside = "/model/vocab"
         vocabulary = _VOCABULARY.decode(parsed.model.vocab)
+        inside = "/added_tokens"
+        added = _ADDED.decode(parsed.added_tokens)
     except RecursionError:
         raise BrokenTextError(BrokenDocument(file=file, reason="it is nested too deeply")) from None
     except UnicodeDecodeError:
         raise BrokenTextError(where_text_breaks(data, file, "a string is not UTF-8")) from None
     except msgspec.ValidationError as error:
-        raise BrokenTextError(_unexpected(error, file)) from None
+        raise BrokenTextError(_unexpected(error, inside, file)) from None
     except msgspec.DecodeError as error:
         raise BrokenTextError(where_text_breaks(data, file, str(error))) from None
     if isinstance(vocabulary, list):
@@ -67,7 +76,7 @@ def tokenizer_json(data: bytes, file: str) -> TokenizerFile:
         largest = max(ids.values(), default=-1)
         content = next((c for c, number in reversed(ids.items()) if number == largest), "")  # it is mostly the last
         pointer = f"/model/vocab/{escape(content)}"
-    _refuse_impossible_ids(ids, parsed.added_tokens, largest, file)
+    _refuse_impossible_ids(ids, added, largest, file)
     return TokenizerFile(
         file=file,
         kind=parsed.model.type or _implied_type(parsed.model, vocabulary),
@@ -81,7 +90,7 @@ def tokenizer_json(data: bytes, file: str) -> TokenizerFile:
                 special=token.special,
                 at=Location(file=file, pointer=f"/added_tokens/{index}"),
             )
-            for index, token in enumerate(parsed.added_tokens)
+            for index, token in enumerate(added)
         ),
         first_merge=_first_merge(memoryview(parsed.model.merges), file),
     )
@@ -118,7 +127,7 @@ def _first_merge(merges: memoryview, file: str) -> Reading[str] | Reading[tuple[
     return Reading(tuple(map(str, first)), at) if isinstance(first, list) else None
 
 
-def _unexpected(error: msgspec.ValidationError, file: str) -> BrokenDocument:
+def _unexpected(error: msgspec.ValidationError, inside: str, file: str) -> BrokenDocument:
     text, _, path = str(error).partition(" - at `$")
-    pointer = "".join(f"/{part}" for part in re.findall(r"[^.\[\]`]+", path) if part != "...")
+    pointer = inside + "".join(f"/{part}" for part in re.findall(r"[^.\[\]`]+", path) if part != "...")
     return BrokenDocument(file=file, reason=f"{text[0].lower()}{text[1:]}{f' at {pointer}' if pointer else ''}")

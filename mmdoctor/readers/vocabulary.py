@@ -59,6 +59,11 @@ def vocabulary_files(source: Source) -> tuple[FileEntry, ...]:
 
 
 def _read(source: Source, entry: FileEntry) -> TokenizerFile:
+    if entry.size > MAX_BYTES:
+        reason = f"it has {entry.size:,} bytes, more than the {MAX_BYTES:,} that any real vocabulary needs"
+        return TokenizerFile(
+            file=entry.path, kind="", complete=False, broken=BrokenDocument(file=entry.path, reason=reason)
+        )
     data = content.read(source, entry, MAX_BYTES)
     try:
         return _reader(entry.path, data)(data, entry.path)
