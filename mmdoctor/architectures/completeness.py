@@ -265,9 +265,9 @@ def missing_parts(parts: Parts, model: MultimodalModel) -> Iterator[tuple[str, L
         (Role.TEXT, model.text.section if model.text else ""),
     )
     present = {part.role for part in parts.parts if any(len(t.shape) > 1 for t in part.tensors)}
-    if model.family == LIBRARY:
-        described = tuple((role, section) for role, section in described if section == "/vision_config")
     for role, section in described:
+        if model.family == LIBRARY and section != "/vision_config":
+            continue
         if section and role not in present and not (role is Role.VISION and model.external_tower is not None):
             yield str(role), model.config.document.at(section)
     tower = present & {Role.VISION, Role.AUDIO}

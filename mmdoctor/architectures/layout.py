@@ -74,12 +74,9 @@ def wrapped(tensors: Mapping[str, Tensor], model: MultimodalModel | None) -> Wra
             example=next(t for name, t in tensors.items() if name.startswith(f"{first}.{first}.")),
             replacement=f"{first}.",
         )
-    if (
-        not model.known
-        or model.family == LIBRARY
-        or not _is_alien(first, model)
-        or all(_is_alien(word, model) for word in inner)
-    ):
+    if not model.known or model.family == LIBRARY or not _is_alien(first, model):
+        return None
+    if all(_is_alien(word, model) for word in inner):
         return None
     return Wrapped(prefix=f"{first}.", count=count, total=len(tensors), example=example)
 

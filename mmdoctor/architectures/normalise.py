@@ -142,7 +142,20 @@ def _text(config: ModelConfig, family: Family) -> TextModel | None:
         kv_shared_layers=shared,
         mtp_layers=mtp,
         by_default=tuple(reader.by_default),
+        other_stacks=_other_stacks(config, reader.pointer),
     )
+
+
+def _other_stacks(config: ModelConfig, section: str) -> tuple[str, ...]:
+    """Words such as `decoder` or `talker`: sections beside the text section that state attention heads of their own."""
+    words = []
+    for pointer, value in config.document.walk() if section else ():
+        word, _, config_suffix = pointer.rpartition("/")[2].rpartition("_config")
+        word = word or config_suffix
+        stated = isinstance(value, dict) and any("heads" in key for key in value)
+        if stated and not section.startswith(pointer) and not pointer.startswith(section):
+            words.append(word)
+    return tuple(words)
 
 
 def _generates(config: ModelConfig, family: Family, reader: SectionReader) -> bool:

@@ -1,5 +1,6 @@
 """Divides a checkpoint into the parts of a multimodal model, and finds its stacks of layers."""
 
+import functools
 from collections.abc import Iterable, Mapping
 
 from mmdoctor.architectures.names import LAYER_WORD
@@ -87,11 +88,16 @@ def split_layer(name: str) -> tuple[str, int, str] | None:
     words = name.split(".")
     for position in range(len(words) - 2, 0, -1):
         word = words[position]
-        if word.isascii() and word.isdigit() and len(word) < 7 and LAYER_WORD.search(words[position - 1]):
+        if word.isascii() and word.isdigit() and len(word) < 7 and _counts_layers(words[position - 1]):
             if words[position - 1] == "layer" and words[position - 3 : position - 2] == ["block"]:
                 continue  # T5 counts the parts of a block as layers
             return ".".join(words[:position]) + ".", int(word), ".".join(words[position + 1 :])
     return None
+
+
+@functools.lru_cache(maxsize=1024)  # a checkpoint of 100,000 tensors has a few dozen different words
+def _counts_layers(word: str) -> bool:
+    return LAYER_WORD.search(word) is not None
 
 
 def common_prefix(names: Iterable[str]) -> str:
