@@ -235,10 +235,9 @@ def main_text_blocks(blocks: Iterable[AttentionBlock], text: TextModel) -> tuple
     """
     if text.model_type in OWN_ARITHMETIC:
         return ()
+    listed = tuple(b for b in blocks if b.role is Role.TEXT and b.layer is not None)
     others = set(text.other_stacks)
-    own = tuple(
-        b for b in blocks if b.role is Role.TEXT and b.layer is not None and others.isdisjoint(b.prefix.split("."))
-    )
+    own = tuple(b for b in listed if others.isdisjoint(b.prefix.split("."))) or listed
     hidden = text.hidden_size.value if text.hidden_size else None
     fitting = tuple(b for b in own if hidden is not None and hidden in _widths_in(b))
     if fitting or hidden is None:

@@ -150,11 +150,9 @@ def _other_stacks(config: ModelConfig, section: str) -> tuple[str, ...]:
     """Words such as `decoder` or `talker`: sections beside the text section that state attention heads of their own."""
     words = []
     for pointer, value in config.document.walk() if section else ():
-        word, _, config_suffix = pointer.rpartition("/")[2].rpartition("_config")
-        word = word or config_suffix
         stated = isinstance(value, dict) and any("heads" in key for key in value)
         if stated and not section.startswith(pointer) and not pointer.startswith(section):
-            words.append(word)
+            words.append(pointer.rpartition("/")[2].removesuffix("_config"))
     return tuple(words)
 
 

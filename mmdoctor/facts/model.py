@@ -54,6 +54,9 @@ class TextModel(msgspec.Struct, frozen=True, kw_only=True):
     """Extra layers for multi-token prediction, beyond `num_hidden_layers`."""
     by_default: tuple[str, ...] = ()
     """Fields that the file does not state and whose value is the library's class default."""
+    other_stacks: tuple[str, ...] = ()
+    """Words of the sections beside this one that state heads of their own, such as `decoder` or `talker`: attention
+    modules below such a word in their names are not this model's."""
 
 
 class VisionModel(msgspec.Struct, frozen=True, kw_only=True):
