@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from mmdoctor.architectures.parts import split_layer
-from mmdoctor.engine import NotApplicable
+from mmdoctor.engine import NotApplicable, Unavailable
 from mmdoctor.facts.checkpoint import Tensor
 from mmdoctor.facts.dtypes import dtype
 from mmdoctor.facts.parts import AttentionBlock, AttentionBlocks, Parts, Role
@@ -166,11 +166,16 @@ def module_of(name: str) -> tuple[str, str]:
     return module, parameter
 
 
+MAX_BLOCKS = 20_000
+"""Attention modules looked at, for bounded time; the deepest models have a few hundred."""
+
+
 def attention_blocks(parts: Parts) -> AttentionBlocks:
     """Every attention module of the checkpoint, in order of appearance.
 
     Raises:
         NotApplicable: no name or shape tells of one.
+        Unavailable: there are more than `MAX_BLOCKS`.
     """
     found: dict[str, dict[str, Tensor]] = {}
     roles: dict[str, Role] = {}
@@ -191,6 +196,8 @@ def attention_blocks(parts: Parts) -> AttentionBlocks:
             elif parameter != "bias":
                 packed.add(prefix)
                 roles.setdefault(prefix, part.role)
+    if len(found) > MAX_BLOCKS:
+        raise Unavailable(f"there are {len(found):,} attention modules, more than the {MAX_BLOCKS:,} of any model")
     blocks = tuple(_blocks(found, roles, packed))
     if not blocks:
         raise NotApplicable("no attention projections among the tensors")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from mmdoctor.facts.documents import BrokenDocument
 from mmdoctor.facts.dtypes import dtype
 from mmdoctor.facts.gguf import GgufMetadata
 from mmdoctor.facts.pickles import PickleProgram
@@ -144,6 +145,8 @@ class ShardIndex(msgspec.Struct, frozen=True, kw_only=True):
     """`metadata.total_size` in bytes, often stale."""
     problems: tuple[str, ...] = ()
     """What keeps loaders from using the index at all: no `metadata`, no `weight_map`, values that are not names."""
+    broken: BrokenDocument | None = None
+    """Why the file is no JSON that loaders read; then nothing else of it is known."""
 
     def files(self) -> tuple[str, ...]:
         """The files that the index names, in order of first mention."""

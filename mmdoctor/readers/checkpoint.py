@@ -10,8 +10,8 @@ from mmdoctor.facts.source import WEIGHT_KINDS, FileEntry, FileKind, Source
 from mmdoctor.readers.names import SIDE_FILES, is_weight_name
 from mmdoctor.readers.selection import TORCH_KINDS, Selection, select
 
-MAX_TENSORS = 500_000
-"""Tensors of all files together, for bounded memory; the largest mixtures of experts have about 150,000."""
+MAX_TENSORS = 200_000
+"""Tensors of all files together, for bounded time and memory; the largest mixtures of experts have about 150,000."""
 
 _READERS: dict[FileKind, str] = {
     FileKind.SAFETENSORS: "mmdoctor.readers.safetensors:read_safetensors",

@@ -4,8 +4,10 @@ import msgspec
 
 from mmdoctor.engine import NotApplicable, Unavailable
 from mmdoctor.facts.checkpoint import ShardIndex
+from mmdoctor.facts.documents import BrokenDocument
 from mmdoctor.facts.source import FileEntry, FileKind, Source
 from mmdoctor.location import Location, Reading
+from mmdoctor.readers.json_text import BrokenTextError, refuse_unreadable, where_text_breaks
 from mmdoctor.readers.regular import open_regular
 from mmdoctor.wording import counted
 
@@ -30,17 +32,28 @@ _METADATA = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WHOLE = msgspec.json.Decoder(int | float)
 
 
+class BrokenIndexError(Unavailable):
+    """The text is not an index that loaders read; `broken` says why and where."""
+
+    def __init__(self, broken: BrokenDocument) -> None:
+        super().__init__(f"{broken.file} cannot be parsed: {broken.reason}")
+        self.broken = broken
+
+
 def shard_index(source: Source) -> ShardIndex:
     """The index that a loader would take.
 
     Raises:
         NotApplicable: there is none.
-        Unavailable: it cannot be read.
+        Unavailable: it cannot be opened.
     """
     found = index_entry(source)
     if found is None:
         raise NotApplicable("there is no index of shards")
-    return read_index(source, found)
+    try:
+        return read_index(source, found)
+    except BrokenIndexError as answer:
+        return ShardIndex(file=found.path, weight_map={}, broken=answer.broken)
 
 
 def index_entry(source: Source) -> FileEntry | None:
@@ -59,25 +72,39 @@ def read_index(source: Source, entry: FileEntry) -> ShardIndex:
     """Names and files as the index has them, with what is wrong with it.
 
     Raises:
-        Unavailable: it cannot be opened, or is no JSON object.
+        BrokenIndexError: it is no JSON object.
+        Unavailable: it cannot be opened.
     """
     if entry.problem is not None:
         raise Unavailable(f"{entry.path} cannot be opened: {entry.problem}")
-    if entry.kind is not FileKind.JSON:
+    if entry.kind not in (FileKind.JSON, FileKind.TEXT, FileKind.UNKNOWN):
         raise Unavailable(f"{entry.path} is not JSON but {_article(entry.kind)}")
     try:
         with open_regular(source.root / entry.path) as content:
             if content.size > MAX_INDEX_BYTES:
-                raise Unavailable(f"{entry.path} has {content.size:,} bytes, mmdoctor reads up to {MAX_INDEX_BYTES:,}")
+                raise _too_large(entry, f"{content.size:,} bytes", MAX_INDEX_BYTES)
             data = content.pread(0, content.size)
     except OSError as error:
         raise Unavailable(f"{entry.path} cannot be read: {error.strerror or error}") from None
     if data.count(b":") > MAX_INDEX_COLONS:
-        raise Unavailable(f"{entry.path} has more than {MAX_INDEX_COLONS:,} entries")
+        raise _too_large(entry, f"{data.count(b':'):,} entries", MAX_INDEX_COLONS)
     try:
-        return _parse(data.removeprefix(b"\xef\xbb\xbf"), entry.path)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Unavailable(f"{entry.path} cannot be parsed: {error}") from None
+        refuse_unreadable(data, entry.path, MAX_INDEX_BYTES)
+        return _parse(data, entry.path)
+    except BrokenTextError as error:
+        raise BrokenIndexError(error.broken) from None
+    except RecursionError:
+        raise BrokenIndexError(BrokenDocument(file=entry.path, reason="it is nested too deeply")) from None
+    except msgspec.ValidationError:
+        reason = "it holds no object, and loaders expect one"
+        raise BrokenIndexError(BrokenDocument(file=entry.path, reason=reason, line=1, column=1)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BrokenIndexError(where_text_breaks(data, entry.path, str(error))) from None
+
+
+def _too_large(entry: FileEntry, size: str, limit: int) -> BrokenIndexError:
+    reason = f"it has {size}, more than the {limit:,} that any real index needs"
+    return BrokenIndexError(BrokenDocument(file=entry.path, reason=reason))
 
 
 def _parse(data: bytes, file: str) -> ShardIndex:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from mmdoctor.readers.pickle_records import Call, Dict, Persistent, Record, Set
 from mmdoctor.readers.pickle_tensors import TensorRecord, is_impossible, sizes, storage_of, tensor_of
 
-MAX_VISITS = 300_000
+MAX_VISITS = 200_000
 """Containers with tensors that are entered. A shared one is entered once for each of its names, so a few bytes can
 stand for any number; a real whole model has less than 20,000 modules."""
-MAX_TENSORS = 300_000
-"""Tensor names listed; the largest models have about 200,000 (256 experts in 60 layers, three matrices, scales)."""
+MAX_TENSORS = 200_000
+"""Tensor names listed; the largest models have about 150,000 (384 experts in 60 layers, three matrices, scales)."""
 MAX_DEPTH = 200
 """Containers within containers that are followed; real models nest about 20 deep."""
 
@@ -129,7 +129,7 @@ class Tree:
                 if key in seen:
                     node.entries[seen[key]] = (key, Node(None, "scalar", None))
                 continue
-            if len(order) > MAX_VISITS or self._found > MAX_TENSORS:
+            if len(order) > MAX_VISITS or self._found >= MAX_TENSORS:
                 self.incomplete = f"more than {MAX_VISITS:,} containers or {MAX_TENSORS:,} tensors when written out"
                 return
             tensor = self._tensor_of(value)

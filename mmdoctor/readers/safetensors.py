@@ -20,7 +20,7 @@ from mmdoctor.wording import counted
 
 MAX_HEADER_BYTES = 100_000_000
 """safetensors/src/tensor.rs, MAX_HEADER_SIZE: the reference refuses more."""
-MAX_TENSORS = 200_000
+MAX_TENSORS = 150_000
 """Tensors of one file, for bounded memory; the largest mixtures of experts have about 150,000 over all their shards."""
 MAX_COLONS = 5 * MAX_TENSORS
 """Colons of a header, four a tensor: they bound the number of keys before anything is decoded."""

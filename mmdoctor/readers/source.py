@@ -134,7 +134,7 @@ def _path(entry: FileEntry) -> str:
 
 
 def _names(folder: Path, *, strict: bool) -> Iterator[tuple[str, bool]]:
-    """Names in a folder in order, a model's own first, each with whether it is a folder; links to folders are left out."""
+    """Names in a folder in order, a model's own first, each with whether it is a folder; no links to folders."""
     ours: list[tuple[str, bool]] = []
     others: list[tuple[str, bool]] = []
     try:

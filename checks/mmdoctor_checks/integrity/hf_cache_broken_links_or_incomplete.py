@@ -104,7 +104,7 @@ def _evidence(files: Sequence[FileEntry]) -> list[Evidence]:
 
 def _lacking(source: Source, index: ShardIndex | None) -> str | None:
     """What the model lacks that an unfinished download may have been; None where it is complete."""
-    if index is not None:
+    if index is not None and index.broken is None:
         listed = {f.path for f in source.files}
         gone = [name for name in index.files() if name not in listed]
         return f"{len(gone)} of {len(index.files())} shards are missing" if gone else None

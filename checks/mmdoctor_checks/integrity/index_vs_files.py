@@ -47,6 +47,8 @@ def index_vs_files(source: Source, index: ShardIndex | None, checkpoint: Checkpo
         if checkpoint is not None and source.single is None:
             yield from _without_index(source, [f.path for f in checkpoint.files])
         return
+    if index.broken is not None:
+        return  # INT025 says why
     unsafe = [n for n in index.files() if is_unsafe_path(n)]
     if unsafe:
         yield _unsafe(index, unsafe)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from mmdoctor.check import check
+from mmdoctor.facts.checkpoint import ShardIndex
 from mmdoctor.facts.documents import BrokenDocument, Documents
 from mmdoctor.facts.tokenizer import TokenizerFile
 from mmdoctor.finding import Evidence, Fix, Problem, Severity
@@ -15,14 +16,16 @@ _SILENT = frozenset({"generation_config.json"})
 
 
 @check("INT025", Severity.ERROR)
-def json_unreadable(documents: Documents, tokenizer: TokenizerFile | None) -> Iterator[Problem]:
+def json_unreadable(
+    documents: Documents, tokenizer: TokenizerFile | None, index: ShardIndex | None
+) -> Iterator[Problem]:
     """A configuration or tokenizer file is not JSON that the loaders accept.
 
     ## What it checks
 
-    Every configuration file of the top level, tokenizer.json, vocab.json and the other vocabularies, read as the
-    loaders read them: UTF-8 without byte order mark, no trailing commas, an object at the top, token ids that are
-    numbers. NaN and Infinity pass where Python's loader takes them. Keys that stand twice in one object are
+    Every configuration file of the top level, the index of the shards, tokenizer.json and the other vocabularies,
+    read as the loaders read them: UTF-8 without byte order mark, no trailing commas, an object at the top, token ids
+    that are numbers. NaN and Infinity pass where Python's loader takes them. Keys that stand twice in one object are
     reported as a warning: the last one wins.
 
     ## Why it matters
@@ -40,8 +43,8 @@ def json_unreadable(documents: Documents, tokenizer: TokenizerFile | None) -> It
     - https://github.com/huggingface/transformers/blob/v5.0.0/src/transformers/configuration_utils.py
     - https://docs.python.org/3/library/json.html#json.JSONDecoder
     """
-    broken = [*documents.broken, *([tokenizer.broken] if tokenizer and tokenizer.broken else [])]
-    for document in broken:
+    large = [fact.broken for fact in (tokenizer, index) if fact and fact.broken]
+    for document in (*documents.broken, *large):
         yield _unreadable(document)
     for file, parsed in documents.by_file.items():
         if parsed.duplicates:

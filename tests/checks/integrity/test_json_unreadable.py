@@ -9,6 +9,7 @@ from mmdoctor.facts.documents import BrokenDocument, Documents, JsonDocument
 from mmdoctor.facts.source import Source
 from mmdoctor.finding import Finding, Severity
 from mmdoctor.providers import Providers
+from mmdoctor.readers.index import shard_index
 from mmdoctor.readers.source import open_source
 from mmdoctor.testing import fires, silent
 from mmdoctor_checks.integrity.json_unreadable import json_unreadable
@@ -54,7 +55,7 @@ def test_fires_on_a_tokenizer_that_is_cut_short(tmp_path: Path) -> None:
 def test_a_generation_config_is_skipped_silently_by_the_library_so_a_warning() -> None:
     broken = Documents(by_file={}, broken=(BrokenDocument(file="generation_config.json", reason="the file is empty"),))
 
-    (problem,) = fires(json_unreadable, broken, None)
+    (problem,) = fires(json_unreadable, broken, None, None)
 
     assert problem.severity is Severity.WARNING
 
@@ -81,4 +82,14 @@ def test_silent_on_files_of_no_loader(tmp_path: Path) -> None:
 
 
 def test_silent_on_sound_documents() -> None:
-    silent(json_unreadable, Documents(by_file={"config.json": JsonDocument(file="config.json", value={})}), None)
+    silent(json_unreadable, Documents(by_file={"config.json": JsonDocument(file="config.json", value={})}), None, None)
+
+
+def test_fires_on_an_index_that_is_no_json(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors.index.json").write_text('{"metadata": {}, "weight_map": {"a": "b.safetensors"')
+
+    (problem,) = fires(json_unreadable, Documents(by_file={}), None, shard_index(open_source(tmp_path)))
+
+    assert "cut short" in problem.message
+    assert problem.because[0].at.file == "model.safetensors.index.json"
