@@ -162,5 +162,5 @@ def _largest(base: TokenizerFile, added: tuple[AddedToken, ...]) -> tuple[Readin
     if base.largest is None:
         raise Unavailable(f"{base.file} has an empty vocabulary")
     largest = base.largest.value
-    content = next((c for c, i in base.vocabulary.items() if i == largest), "")
+    content = next((c for c, i in reversed(tuple(base.vocabulary.items())) if i == largest), "")  # it is mostly the last
     return base.largest, content

@@ -81,6 +81,8 @@ def _beyond(tokenizer: Tokenizer, rows: int) -> Iterator[AddedToken]:
         known.add(token.content)
         if max(token.id, token.stated or 0) >= rows:
             yield token
+    if max(tokenizer.vocabulary.values(), default=-1) < rows:
+        return
     trained = {c: number for c, number in tokenizer.vocabulary.items() if number >= rows and c not in known}
     if trained:
         content, number = max(trained.items(), key=lambda item: item[1])
