@@ -162,5 +162,6 @@ def _largest(base: TokenizerFile, added: tuple[AddedToken, ...]) -> tuple[Readin
     if base.largest is None:
         raise Unavailable(f"{base.file} has an empty vocabulary")
     largest = base.largest.value
-    content = next((c for c, i in reversed(tuple(base.vocabulary.items())) if i == largest), "")  # it is mostly the last
+    backwards = reversed(tuple(base.vocabulary.items()))  # it is mostly the last
+    content = next((c for c, i in backwards if i == largest), "")
     return base.largest, content
