@@ -216,25 +216,26 @@ def lacks_patches(part: Part) -> bool:
 
 
 _GENERATES = ("ForConditionalGeneration", "ForCausalLM", "ForVision2Seq")
-_PROJECTED = (
-    "llava",
-    "paligemma",
-    "gemma3",
-    "internvl",
-    "internvl_chat",
-    "idefics2",
-    "idefics3",
-    "mistral3",
-    "qwen2_vl",
-    "qwen2_5_vl",
-    "qwen3_vl",
-    "aya_vision",
-    "mllama",
-    "llama4",
-    "qwen2_audio",
-    "blip-2",
+_WITHOUT_PROJECTOR = (
+    "blip",
+    "fuyu",
+    "granite_docling",
+    "ovis2",
+    "pix2struct",
+    "speech_to_text",
+    "whisper",
+    "vision-encoder-decoder",
+    "speech-encoder-decoder",
+    "trocr",
+    "mistral-original",
+    "llava-original",
+    "molmo",
+    "ovis",
+    "bailingmm",
+    "xgenmm",
+    "infimm",
 )
-"""Families with a projector of their own between tower and language model."""
+"""Families in which nothing stands between tower and language model, or in files or under names of its own."""
 
 
 _CONTRASTIVE = ("clip", "siglip", "siglip2", "flava", "dual-encoder", "clap", "align", "owlvit", "clipseg", "groupvit")
@@ -271,7 +272,8 @@ def missing_parts(parts: Parts, model: MultimodalModel) -> Iterator[tuple[str, L
         if section and role not in present and not (role is Role.VISION and model.external_tower is not None):
             yield str(role), model.config.document.at(section)
     tower = present & {Role.VISION, Role.AUDIO}
-    if model.family in _PROJECTED and Role.PROJECTOR not in present and tower and Role.TEXT in present:
+    joined = model.family not in (LIBRARY, *_WITHOUT_PROJECTOR) and tower and Role.TEXT in present
+    if joined and generates(model) and Role.PROJECTOR not in present:
         yield str(Role.PROJECTOR), model.config.document.at()
 
 

@@ -40,7 +40,7 @@ _PROJECTOR = re.compile(
     r"|language_projection|vision_proj\w*|image_proj\w*|img_projection\w*|text_proj\w*|audio_proj\w*|speech_proj\w*"
     r"|image_to_\w*projection|text_to_\w*projection|modality_projection|vision_language_adapter|vision_adapter"
     r"|query_tokens|image_newline|view_sep\w*|visual_tokenizer_head|vision_tokenizer|embed_vision|embed_audio"
-    r"|vision_to_\w+|enc_to_dec_proj|visn_fc|mm|sub_gn|glb_gn|patch_merger|linear_proj\w*|mlp_connector|vte|proj_in|adapter|merger)$",
+    r"|vision_to_\w+|enc_to_dec_proj|visn_fc|mm|sub_gn|glb_gn|patch_merger|linear_proj\w*|mlp_connector|mlp_ar|vte|proj_in|adapter|merger)$",
     re.IGNORECASE,
 )
 """Parts between a tower and the language model."""

@@ -107,8 +107,9 @@ class AttentionBlock(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def at(self) -> Location:
         """The block as a place."""
-        first = next(t for t in (self.q, self.qkv, self.k, self.v, self.kv, self.o) if t is not None)
-        return Location(file=first.file, tensor=f"{self.prefix}*")
+        tensors = (self.q, self.qkv, self.k, self.v, self.kv, self.o)
+        file = next((t.file for t in tensors if t is not None), "")
+        return Location(file=file, tensor=f"{self.prefix}*")
 
 
 class AttentionBlocks(msgspec.Struct, frozen=True, kw_only=True):

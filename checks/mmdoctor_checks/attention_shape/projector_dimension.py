@@ -194,7 +194,9 @@ def _stated(model: MultimodalModel | None) -> int | None:
 
 
 def _problem(message: str, because: list[Evidence], confidence: Confidence = Confidence.CERTAIN) -> Problem:
-    return Problem(f"{message}: the first image stops the model", because=because, fix=_FIX, confidence=confidence)
+    return Problem(
+        f"{message}: the model stops at its first image or sound", because=because, fix=_FIX, confidence=confidence
+    )
 
 
 def _short(matrix: Matrix) -> str:

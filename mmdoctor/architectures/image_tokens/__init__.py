@@ -15,6 +15,7 @@ from mmdoctor.architectures.image_tokens.features import TOWERS
 from mmdoctor.architectures.image_tokens.values import Refused, UnknownFamily, UnknownValue, Values
 from mmdoctor.architectures.image_tokens.vision_values import VisionValues
 from mmdoctor.engine import NotApplicable, Unavailable
+from mmdoctor.facts.documents import Documents
 from mmdoctor.facts.image_tokens import ImageTokenCounts, Pixels, Side, TokenCount
 from mmdoctor.facts.model import MultimodalModel, VisionModel
 from mmdoctor.facts.tokenizer import ImageProcessor, Processor, Settings
@@ -34,14 +35,20 @@ _RENAMED = {
 
 
 def image_token_counts(
-    model: MultimodalModel, vision: VisionModel, images: ImageProcessor, processor: Processor | None
+    model: MultimodalModel,
+    vision: VisionModel,
+    images: ImageProcessor,
+    processor: Processor | None,
+    documents: Documents | None = None,
 ) -> ImageTokenCounts:
     """Both counts for a few images.
 
     Raises:
         NotApplicable: the formulae of the family are not known, or code of the artefact does the counting.
-        Unavailable: a value is neither stated nor a known default.
+        Unavailable: a value is neither stated nor a known default, or stands in a file that cannot be read.
     """
+    if documents is not None and (trouble := documents.trouble("processor_config.json")):
+        raise Unavailable(trouble)
     try:
         joint, made_by = classes(model, images, processor)
         counts = _counts(model, vision, images, processor)

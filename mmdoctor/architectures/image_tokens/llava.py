@@ -2,7 +2,8 @@
 
 from mmdoctor.architectures.image_tokens import UnknownFamily, classes
 from mmdoctor.architectures.image_tokens.features import TOWERS
-from mmdoctor.engine import NotApplicable
+from mmdoctor.engine import NotApplicable, Unavailable
+from mmdoctor.facts.documents import Documents
 from mmdoctor.facts.image_tokens import LlavaProcessor, Used
 from mmdoctor.facts.model import MultimodalModel, VisionModel
 from mmdoctor.facts.tokenizer import ImageProcessor, Processor
@@ -22,13 +23,20 @@ STRATEGIES = {"llava_onevision": "full"}
 
 
 def llava_processor(
-    model: MultimodalModel, vision: VisionModel | None, images: ImageProcessor, processor: Processor | None
+    model: MultimodalModel,
+    vision: VisionModel | None,
+    images: ImageProcessor,
+    processor: Processor | None,
+    documents: Documents | None = None,
 ) -> LlavaProcessor:
     """The processor, if it is one of LLaVA's.
 
     Raises:
         NotApplicable: it is another kind.
+        Unavailable: its configuration is there and cannot be read.
     """
+    if documents is not None and (trouble := documents.trouble("processor_config.json")):
+        raise Unavailable(trouble)
     try:
         name, _ = classes(model, images, processor)
     except UnknownFamily as reason:
