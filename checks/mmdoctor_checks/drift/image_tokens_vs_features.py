@@ -28,7 +28,7 @@ CUT_SILENTLY = ("blip-2", "instructblip")
 """Families that fill what placeholders there are and say nothing (`masked_scatter` in their `forward`)."""
 
 
-@check("DRF001", Severity.ERROR, yields_to=("ATT005", "DRF002"))
+@check("DRF001", Severity.ERROR, yields_to=("ATT005", "DRF002", "DRF005"))
 def image_tokens_vs_features(counts: ImageTokenCounts, model: MultimodalModel) -> Iterator[Problem]:
     """The processor writes another number of image placeholders than the model makes image features.
 
