@@ -9,6 +9,32 @@ from mmdoctor.engine import NotApplicable
 from mmdoctor.facts.checkpoint import Tensor
 from mmdoctor.facts.parts import Embeddings, Parts, Role
 
+_LEAVES = (
+    "embed_tokens",
+    "wte",
+    "word_embedding",
+    "word_embeddings",
+    "token_embedding",
+    "token_embeddings",
+    "tok_embeddings",
+    "token_embd",
+    "shared",
+    "embed_in",
+    "tokens_embed",
+    "word_embed_proj",
+    "embedding",
+    "lm_head",
+    "embed_out",
+    "output",
+    "proj_out",
+    "decoder_head",
+    "output_projection",
+    "decoder",
+    "vocab_projector",
+    "ff_out",
+)
+"""How the names of tables and heads end: a quick look before the exact patterns."""
+
 _HEAD = re.compile(
     r"(?:^|\.)(?:lm_head|embed_out|output|proj_out|decoder_head|output_projection|lm_head\.decoder|vocab_projector"
     r"|cls\.predictions\.decoder|predictions\.decoder|ff_out|generator_lm_head)(?:\.weight)?$"
@@ -29,7 +55,7 @@ def embeddings(parts: Parts) -> Embeddings:
     for part in parts.parts:
         if part.role in (Role.TEXT, Role.FUSION, Role.OTHER, Role.HEAD):
             for tensor in part.tensors:
-                if len(tensor.shape) != 2:
+                if len(tensor.shape) != 2 or not tensor.name.removesuffix(".weight").endswith(_LEAVES):
                     continue
                 name = strip_wrappers(tensor.name)
                 if part.role is not Role.HEAD and TOKEN_TABLE.search(name) and not _NOT_TEXT.search(name):

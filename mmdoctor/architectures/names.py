@@ -29,8 +29,8 @@ SAVING_WRAPPERS = ("module", "_orig_mod", "base_model", "state_dict", "_forward_
 
 _INNER_WRAPPERS = re.compile(r"\b(?:_fsdp_wrapped_module|_checkpoint_wrapped_module|_orig_mod|base_layer)\.")
 
-LAYER_WORD = re.compile(r"(?:^|_)(?:layers?|blocks?|blk|resblocks|h|stages?|groups?|layer_list)$")
-"""A component before an index that counts layers, as in `layers.3.` (not `experts.3.`, not `mlp.0.`)."""
+LAYER = re.compile(r"(?:(?<=\.)|(?<=_)|^)(layers?|blocks?|blk|resblocks|h|stages?|groups?|layer_list)\.([0-9]{1,6})\.")
+"""A word before an index that counts layers, as in `layers.3.` (not `experts.3.`, not `mlp.0.`)."""
 
 _ADAPTER = re.compile(r"(?:^|\.)(?:lora_|ia3_|vera_|hada_|lokr_|oft_|boft_|prompt_embeddings|modules_to_save)")
 

@@ -1,9 +1,8 @@
 """Divides a checkpoint into the parts of a multimodal model, and finds its stacks of layers."""
 
-import functools
 from collections.abc import Iterable, Mapping
 
-from mmdoctor.architectures.names import LAYER_WORD
+from mmdoctor.architectures.names import LAYER
 from mmdoctor.architectures.roles import assign_roles
 from mmdoctor.engine import NotApplicable
 from mmdoctor.facts.checkpoint import Checkpoint, Tensor
@@ -50,12 +49,14 @@ def _part(role: Role, members: list[Tensor]) -> Part:
     dtypes: dict[str, int] = {}
     for tensor in members:
         dtypes[tensor.dtype] = dtypes.get(tensor.dtype, 0) + tensor.nbytes
-    stacks = _stacks(role, members)
+    layers: dict[str, set[int]] = {}
+    for place in filter(None, (split_layer(t.name) for t in members)):
+        layers.setdefault(place[0], set()).add(place[1])
     return Part(
         role=role,
         prefix=common_prefix(t.name for t in members),
         tensors=tuple(members),
-        layers=max((len(s.members) for s in stacks), default=None),
+        layers=max(map(len, layers.values()), default=None),
         parameters=sum(t.numel for t in members),
         nbytes=sum(t.nbytes for t in members),
         dtypes=dtypes,
@@ -85,19 +86,13 @@ def split_layer(name: str) -> tuple[str, int, str] | None:
     Of indices inside each other, such as `stages.2.layers.5.`, the innermost that counts layers is taken; those of
     experts or of the steps of a sequence do not count.
     """
-    words = name.split(".")
-    for position in range(len(words) - 2, 0, -1):
-        word = words[position]
-        if word.isascii() and word.isdigit() and len(word) < 7 and _counts_layers(words[position - 1]):
-            if words[position - 1] == "layer" and words[position - 3 : position - 2] == ["block"]:
-                continue  # T5 counts the parts of a block as layers
-            return ".".join(words[:position]) + ".", int(word), ".".join(words[position + 1 :])
-    return None
-
-
-@functools.lru_cache(maxsize=1024)  # a checkpoint of 100,000 tensors has a few dozen different words
-def _counts_layers(word: str) -> bool:
-    return LAYER_WORD.search(word) is not None
+    found = None
+    for match in LAYER.finditer(name):
+        if found is None or not (match[1] == "layer" and name[: match.start()].endswith(f"block.{found[2]}.")):
+            found = match  # T5 counts the parts of a block as layers: there the outer index stays
+    if found is None:
+        return None
+    return name[: found.start(2)], int(found[2]), name[found.end() :]
 
 
 def common_prefix(names: Iterable[str]) -> str:

@@ -56,14 +56,17 @@ def _by_company(
     tensors: Mapping[str, Tensor], unmarked: Mapping[str, str], others: set[Role]
 ) -> dict[str, tuple[Role, str]]:
     """Roles of tensors whose names say nothing by themselves, group by group."""
-    groups: dict[str, dict[str, str]] = {}
-    halves = {half: _half_prefix(unmarked.values(), half) for half in ("encoder", "decoder")}
+    words = {template: strip_wrappers(template).split(".") for template in set(unmarked.values())}
+    halves = {half: _half_prefix(words.values(), half) for half in ("encoder", "decoder")}
     split = halves["encoder"] is not None and halves["encoder"] == halves["decoder"]
+    half_of = {
+        template: next((w for w in listed[:3] if w in ("encoder", "decoder")), "") if split else ""
+        for template, listed in words.items()
+    }
+    groups: dict[str, dict[str, str]] = {}
     for name, template in unmarked.items():
-        words = strip_wrappers(template).split(".")
-        half = next((w for w in words[:3] if w in ("encoder", "decoder")), "") if split else ""
-        groups.setdefault(half, {})[name] = template
-    written = any(TOKEN_TABLE.search(template) for template in unmarked.values())
+        groups.setdefault(half_of[template], {})[name] = template
+    written = any(TOKEN_TABLE.search(template) for template in words)
     found: dict[str, tuple[Role, str]] = {}
     for half in sorted(groups, key=lambda h: h == "decoder"):  # what the encoder is decides what a decoder may be
         made = _group_roles(tensors, groups[half], half, others if not written else others - {Role.VISION})
@@ -72,10 +75,9 @@ def _by_company(
     return found
 
 
-def _half_prefix(templates: Iterable[str], half: str) -> str | None:
+def _half_prefix(names: Iterable[list[str]], half: str) -> str | None:
     """What stands before the word `encoder` or `decoder` where it is among the first words of a name."""
-    for template in templates:
-        words = strip_wrappers(template).split(".")
+    for words in sorted(names):
         if half in words[:2]:
             return ".".join(words[: words.index(half)])
     return None

@@ -177,9 +177,10 @@ def test_the_types_of_the_issue_are_known():
     wanted = """
         clip siglip siglip2 blip blip-2 instructblip llava llava_next llava_next_video llava_onevision video_llava
         vipllava qwen2_vl qwen2_5_vl qwen3_vl qwen3_vl_moe qwen2_audio qwen2_5_omni internvl internvl_chat idefics2
-        idefics3 smolvlm paligemma gemma3 gemma3n mllama llama4 pixtral mistral3 aya_vision glm4v phi3_v phi4_multimodal minicpmv molmo
-        florence2 kosmos-2 deepseek_vl_v2 janus ovis kimi_vl whisper wav2vec2 clap vit deit dinov2 bert distilbert
-        roberta vilt flava git layoutlmv3 owlvit vision-encoder-decoder trocr vision-text-dual-encoder llava_llama
+        idefics3 smolvlm paligemma gemma3 gemma3n mllama llama4 pixtral mistral3 aya_vision glm4v phi3_v
+        phi4_multimodal minicpmv molmo florence2 kosmos-2 deepseek_vl_v2 janus ovis kimi_vl whisper wav2vec2 clap
+        vit deit dinov2 bert distilbert roberta vilt flava git layoutlmv3 owlvit vision-encoder-decoder trocr
+        vision-text-dual-encoder llava_llama
     """
 
     assert set(wanted.split()) <= set(known_types())
