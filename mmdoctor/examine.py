@@ -99,7 +99,7 @@ def _source(path: str | Path | None) -> Source:
     from mmdoctor.readers.source import open_source
 
     if path is not None:
-        return open_source(Path(path))
+        return open_source(path)
     from mmdoctor.reference import WEIGHTS
 
     return msgspec.structs.replace(open_source(WEIGHTS), name="reference model", bundled=True)

@@ -61,13 +61,15 @@ class JsonDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BrokenDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A JSON file that could not be parsed."""
+    """A JSON file that could not be opened or parsed."""
 
     file: str
     reason: str
     """What the parser said, in plain words."""
     line: int | None = None
     column: int | None = None
+    unopened: bool = False
+    """The text was never seen: a file that may not be read, a link to nowhere, a stand-in for the real one."""
 
 
 class Documents(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +77,10 @@ class Documents(msgspec.Struct, frozen=True, kw_only=True):
 
     by_file: Mapping[str, JsonDocument]
     broken: tuple[BrokenDocument, ...] = ()
+
+    def trouble(self, file: str) -> str | None:
+        """Why a file that is there has no document, as a sentence; None where it is absent or was read."""
+        return next((f"{b.file} cannot be read: {b.reason}" for b in self.broken if b.file == file), None)
 
     def __getitem__(self, file: str) -> JsonDocument:
         return self.by_file[file]

@@ -26,7 +26,11 @@ def documents(source: Source) -> Documents:
     broken: list[BrokenDocument] = []
     budget = MAX_VALUES_TOGETHER
     for entry in source.top():
-        if entry.path not in NAMES or not content.usable(entry):
+        if entry.path not in NAMES:
+            continue
+        if not content.usable(entry):
+            reason = str(entry.problem or f"it is a stand-in ({entry.kind})")
+            broken.append(BrokenDocument(file=entry.path, reason=reason, unopened=True))
             continue
         try:
             data = content.read(source, entry, json_text.MAX_BYTES)

@@ -45,7 +45,8 @@ def json_unreadable(
     """
     large = [fact.broken for fact in (tokenizer, index) if fact and fact.broken]
     for document in (*documents.broken, *large):
-        yield _unreadable(document)
+        if not document.unopened:  # those are INT001's and INT020's
+            yield _unreadable(document)
     for file, parsed in documents.by_file.items():
         if parsed.duplicates:
             first = parsed.duplicates[0]
