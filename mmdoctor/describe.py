@@ -6,12 +6,13 @@ from typing import TypeVar
 
 from mmdoctor.engine import Crashed, Engine, ProviderFailed
 from mmdoctor.facts.checkpoint import Checkpoint, WeightFile
-from mmdoctor.facts.model import AudioModel, ModelConfig, TextModel, VisionModel
-from mmdoctor.facts.parts import Part, Parts, Role
+from mmdoctor.facts.image_tokens import ImageTokenCounts
+from mmdoctor.facts.model import ModelConfig
+from mmdoctor.facts.parts import Description, Parts
 from mmdoctor.facts.quantisation import Adapter
 from mmdoctor.facts.source import FileKind, Source
-from mmdoctor.location import Reading
 from mmdoctor.report.model import Artifact, PartSummary
+from mmdoctor.wording import counted
 
 T = TypeVar("T")
 
@@ -27,6 +28,8 @@ _SINGLE = {
     FileKind.TEXT: "text file",
 }
 
+_USUAL_IMAGE = (1024, 768)
+"""Pixels, width and height, of the image whose price in tokens is told."""
 _STATE_DICTS = frozenset({FileKind.TORCH_ZIP, FileKind.TORCH_LEGACY})
 _TRANSFORMERS = frozenset({FileKind.SAFETENSORS, FileKind.TORCH_ZIP, FileKind.TORCH_LEGACY, FileKind.UNKNOWN})
 """Kinds that transformers loads from a folder, and what may have been one of them."""
@@ -66,7 +69,7 @@ def artifact(known: Known, source: Source, path: str) -> Artifact:
         dtypes=dict(Counter(t.dtype for t in checkpoint.tensors.values()).most_common()) if checkpoint else {},
         files=tuple(f.path for f in files),
         parts=_parts(known),
-        remarks=tuple(_remarks(files, checkpoint)),
+        remarks=tuple(_remarks(files, checkpoint, known.get(ImageTokenCounts))),
     )
 
 
@@ -110,6 +113,8 @@ def _parts(known: Known) -> tuple[PartSummary, ...]:
     parts = known.get(Parts)
     if parts is None:
         return ()
+    description = known.get(Description)
+    numbers = {(d.part.role, d.part.prefix): d.numbers for d in description.parts} if description else {}
     return tuple(
         PartSummary(
             role=part.role,
@@ -118,36 +123,19 @@ def _parts(known: Known) -> tuple[PartSummary, ...]:
             nbytes=part.nbytes,
             dtypes=part.dtypes,
             layers=part.layers,
-            details=_details(part, known) if part is parts.largest(part.role) else {},
+            details=numbers.get((part.role, part.prefix), {}),
         )
         for part in parts.parts
     )
 
 
-def _details(part: Part, known: Known) -> dict[str, int]:
-    """What the configuration says about a part, in the field's terms."""
-    said: dict[str, Reading[int] | None] = {}
-    if part.role is Role.TEXT and (text := known.get(TextModel)):
-        said = {
-            "hidden": text.hidden_size,
-            "heads": text.num_attention_heads,
-            "kv_heads": text.num_key_value_heads,
-            "head_dim": text.head_dim,
-        }
-    elif part.role is Role.VISION and (vision := known.get(VisionModel)):
-        said = {
-            "hidden": vision.hidden_size,
-            "heads": vision.num_attention_heads,
-            "patch": vision.patch_size,
-            "image": vision.image_size,
-            "merge": vision.spatial_merge_size,
-        }
-    elif part.role is Role.AUDIO and (audio := known.get(AudioModel)):
-        said = {"hidden": audio.hidden_size, "heads": audio.num_attention_heads, "mel_bins": audio.num_mel_bins}
-    return {name: reading.value for name, reading in said.items() if reading is not None}
-
-
-def _remarks(files: Sequence[WeightFile], checkpoint: Checkpoint | None) -> Iterator[str]:
+def _remarks(
+    files: Sequence[WeightFile], checkpoint: Checkpoint | None, images: ImageTokenCounts | None
+) -> Iterator[str]:
+    count = images.of(*_USUAL_IMAGE) if images else None
+    if count is not None and count.agree and count.features.count is not None:
+        width, height = _USUAL_IMAGE
+        yield f"a {width}x{height} image is {counted(count.features.count, 'token')}"
     yield from dict.fromkeys(f.note for f in files if f.note)
     if checkpoint is not None and checkpoint.ignored:
         names = ", ".join(checkpoint.ignored[:3]) + (" ..." if len(checkpoint.ignored) > 3 else "")

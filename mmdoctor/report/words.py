@@ -9,6 +9,7 @@ from mmdoctor.location import Location
 from mmdoctor.report.model import Artifact, PartSummary, Report, SkippedCheck
 from mmdoctor.report.text import bytes_of, count, parameters_of, plain, seconds_of, value_of
 
+# Of the numbers of a part those that the head shows; the JSON report has them all.
 _DETAILS = {
     "heads": "{:,} heads",
     "kv_heads": "{:,} KV heads",
@@ -19,8 +20,9 @@ _DETAILS = {
     "hidden": "width {:,}",
     "vocabulary": "vocabulary {:,}",
     "mel_bins": "{:,} mel bins",
-    "temporal_patch": "temporal patch {:,}",
     "experts": "{:,} experts",
+    "reads": "reads {:,}",
+    "writes": "writes {:,}",
 }
 
 
@@ -53,7 +55,7 @@ def part_of(part: PartSummary) -> str:
     said = [f"{part.role.value} {parameters_of(part.parameters)}"]
     if part.layers:
         said.append(count(part.layers, "layer"))
-    said += [_DETAILS.get(k, f"{plain(k)} {{:,}}").format(v) for k, v in part.details.items()]
+    said += [_DETAILS[k].format(v) for k, v in part.details.items() if k in _DETAILS]
     return ", ".join(said)
 
 
