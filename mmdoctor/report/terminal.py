@@ -106,13 +106,22 @@ def _evidence(page: Page, evidence: Sequence[Evidence]) -> None:
     places = [_place(e.at, room * 45 // 100) for e in shown]
     whats = [shorten(plain(e.what), room * 45 // 100) for e in shown]
     left = max(map(columns, places)) + 2 * any(places) + max(map(columns, whats)) + 2
-    values = [sum(columns(text) for text, _ in _value(e, 0)) for e in shown]
-    if room - left < _MIN_VALUE or (page.width < 100 and max(values) > room - left):
+    # One long value is wrapped in its row; a comparison that has to be wrapped is no longer one.
+    aligned = _aligned(shown)
+    wide = [e for e in shown if sum(columns(text) for text, _ in _value(e, aligned)) > room - left]
+    crowded = 2 * len(wide) > len(shown) or any(e.expected is not None for e in wide)
+    if room - left < _MIN_VALUE or (page.width < 100 and crowded):
         _stacked(page, shown, indent)
     else:
         _rows(page, shown, places, whats, indent)
     if len(evidence) > len(shown):
         page.paragraph((f"and {len(evidence) - len(shown)} more", _DIM), indent=indent)
+
+
+def _aligned(evidence: Sequence[Evidence]) -> int:
+    """Columns that observed values are padded to where something was expected."""
+    compared = [columns(words.values_of(e)[0]) for e in evidence if e.expected is not None]
+    return max((n for n in compared if n <= _MAX_ALIGNED), default=0)
 
 
 def _stacked(page: Page, evidence: Sequence[Evidence], indent: int) -> None:
@@ -129,8 +138,7 @@ def _rows(page: Page, evidence: Sequence[Evidence], places: Sequence[str], whats
     """Place, name and value in columns; names so long that the values find no room are not padded."""
     place_width, what_width = max(map(columns, places)), max(map(columns, whats))
     gap = 2 if place_width else 0
-    compared = [columns(words.values_of(e)[0]) for e in evidence if e.expected is not None]
-    aligned = max((n for n in compared if n <= _MAX_ALIGNED), default=0)
+    aligned = _aligned(evidence)
     if page.width - indent - place_width - gap - what_width - 2 < _MIN_VALUE:
         place_width, what_width, aligned = 0, 0, 0
     left = indent + place_width + gap + what_width + 2

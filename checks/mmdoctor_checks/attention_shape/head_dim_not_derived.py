@@ -105,7 +105,7 @@ def _contradiction(misfits: list[Misfit], heads: Heads, text: TextModel) -> Prob
         names = group_names(m.tensor.name for m in same)
         because.append(
             Evidence(
-                f"{same[0].side} of {names[0]}",
+                f"{same[0].tensor.name.removesuffix('.weight').rpartition('.')[2]} {same[0].side}",
                 f"{list(same[0].tensor.shape)}",
                 Location(file=same[0].tensor.file, tensor=names[0]),
                 expected=f"{same[0].expected} {same[0].side}",
