@@ -1,56 +1,32 @@
-"""Hostile JSON costs little memory, little time and no traceback."""
+"""Hostile JSON is a broken document; test_check.py measures what it costs."""
 
-import resource
-import subprocess
-import sys
+import contextlib
 from pathlib import Path
 
 import pytest
 
+from mmdoctor.engine import NotApplicable
 from mmdoctor.readers.documents import documents, model_config
 from mmdoctor.readers.json_position import locate
 from mmdoctor.readers.source import open_source
 from mmdoctor.readers.vocabulary import tokenizer_file
 from tests.hostile import json_bombs
 
-LIMIT = 512 * 2**20
-_READ = """
-import sys
-from mmdoctor.readers.documents import documents
-from mmdoctor.readers.source import open_source
-from mmdoctor.readers.vocabulary import tokenizer_file
-from mmdoctor.engine import NotApplicable
-source = open_source(sys.argv[1])
-read = documents(source)
-try:
-    broken = tokenizer_file(source).broken
-except NotApplicable:
-    broken = None
-peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(len(read.broken) + (broken is not None), int(peak) * 1024)
-"""
-
 
 @pytest.mark.parametrize("bomb", json_bombs.ALL, ids=lambda bomb: bomb.__name__)
-def test_a_bomb_is_a_broken_document_in_bounded_memory(tmp_path: Path, bomb) -> None:
+def test_a_bomb_is_a_broken_document(tmp_path: Path, bomb) -> None:
     (tmp_path / "config.json").write_bytes(bomb())
 
-    count, peak = _read_in_a_process(tmp_path)
-
-    assert count == 1
-    assert peak < LIMIT
+    assert _broken_in(tmp_path) == ["config.json"]
 
 
-def test_bombs_in_every_file_together_stay_in_bounds(tmp_path: Path) -> None:
+def test_bombs_in_every_file_are_all_named(tmp_path: Path) -> None:
     text = b"[" + b"[]," * 400_000 + b"[]]"
     for name in ("config.json", "generation_config.json", "processor_config.json", "adapter_config.json"):
         (tmp_path / name).write_bytes(b'{"a":' + text + b"}")
     (tmp_path / "tokenizer.json").write_bytes(json_bombs.vocabulary(2_000_000))
 
-    count, peak = _read_in_a_process(tmp_path)
-
-    assert count == 5
-    assert peak < LIMIT
+    assert len(_broken_in(tmp_path)) == 5
 
 
 def test_duplicate_keys_are_named_once(tmp_path: Path) -> None:
@@ -98,15 +74,11 @@ def test_a_vocabulary_bomb_is_a_broken_tokenizer(tmp_path: Path) -> None:
     assert "1,500,000 entries" in broken.reason
 
 
-def _read_in_a_process(folder: Path) -> tuple[int, int]:
-    """Broken documents found, and peak memory in bytes."""
-    out = subprocess.run(
-        [sys.executable, "-c", _READ, str(folder)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 * LIMIT, 2 * LIMIT)),
-    )
-    count, peak = out.stdout.split()
-    return int(count), int(peak)
+def _broken_in(folder: Path) -> list[str]:
+    """Files that cannot be read."""
+    source = open_source(folder)
+    broken = [document.file for document in documents(source).broken]
+    with contextlib.suppress(NotApplicable):
+        tokenizer = tokenizer_file(source)
+        broken += [tokenizer.file] if tokenizer.broken else []
+    return broken

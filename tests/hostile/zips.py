@@ -75,7 +75,8 @@ def traversal() -> bytes:
 def bomb() -> bytes:
     """data.pkl is a gigabyte of zeros in a megabyte."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1024)) + packer.flush()
+    mebibyte = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)  # depends on nothing before it
+    packed = mebibyte * 1024 + packer.flush()
     name = b"archive/data.pkl"
     sizes = struct.pack("<III", 0, len(packed), 1 << 30)
     local = b"PK\x03\x04" + struct.pack("<HHHHH", 20, 0, 8, 0, 0) + sizes + struct.pack("<HH", len(name), 0) + name

@@ -1,6 +1,7 @@
 """Hostile pickles and archives end as damage, in bounded time and memory, and nothing in them runs."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,22 @@ from hypothesis import strategies as st
 
 from mmdoctor.facts.checkpoint import DamageKind, WeightFile
 from mmdoctor.facts.source import FileEntry, FileKind
+from mmdoctor.readers import pickle_programs, pickle_tree
 from mmdoctor.readers.byte_range import MemoryRange
 from mmdoctor.readers.torch_file import read_range, read_torch
 from tests.hostile import pickles, zips
 
 LIMIT = pytest.mark.timeout(120)  # seconds on a busy machine; two of processor time
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_budgets() -> Iterator[None]:
+    """A hundredth of the limits: what the real ones cost is measured in tests/hostile/test_check.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pickle_programs, "MAX_WORK", 100_000)
+        patch.setattr(pickle_tree, "MAX_VISITS", 2_000)
+        patch.setattr(pickle_tree, "MAX_TENSORS", 2_000)
+        yield
 
 
 def read(data: bytes) -> WeightFile:
