@@ -1,5 +1,7 @@
 """Line and column of the JSON values that findings name; nobody else needs them, so nobody else pays for them."""
 
+import contextlib
+
 import msgspec
 
 from mmdoctor.facts.source import Source
@@ -36,9 +38,10 @@ class Lines:
     def _text(self, file: str) -> bytes | None:
         if file not in self._texts:
             entry = self._source.entry(file)
-            usable = entry is not None and entry.problem is None and entry.size <= MAX_BYTES
-            try:
-                self._texts[file] = self._source.absolute(file).read_bytes() if usable else None
-            except OSError:
-                self._texts[file] = None
+            self._texts[file] = None
+            if entry is not None and entry.problem is None and entry.size <= MAX_BYTES:
+                from mmdoctor.readers.regular import open_regular
+
+                with contextlib.suppress(OSError), open_regular(self._source.absolute(file)) as content:
+                    self._texts[file] = content.pread(0, MAX_BYTES)
         return self._texts[file]
