@@ -49,7 +49,7 @@ def hf_cache_broken_links_or_incomplete(
     broken = [f for f in needed if f.problem in _BROKEN]
     if broken:
         yield _broken(broken)
-    for problem, severity in ((FileProblem.UNREADABLE, Severity.WARNING), (FileProblem.OUTSIDE, Severity.WARNING)):
+    for problem, severity in ((FileProblem.UNREADABLE, Severity.ERROR), (FileProblem.OUTSIDE, Severity.WARNING)):
         files = [f for f in needed if f.problem is problem]
         if files:
             yield _unopened(files, severity)

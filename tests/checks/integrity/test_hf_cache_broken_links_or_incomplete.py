@@ -36,11 +36,13 @@ def test_fires_on_loops_and_pipes(problem: FileProblem) -> None:
     assert found.severity is None
 
 
-@pytest.mark.parametrize("problem", [FileProblem.UNREADABLE, FileProblem.OUTSIDE])
-def test_what_was_not_read_is_a_warning(problem: FileProblem) -> None:
+@pytest.mark.parametrize(
+    ("problem", "severity"), [(FileProblem.UNREADABLE, Severity.ERROR), (FileProblem.OUTSIDE, Severity.WARNING)]
+)
+def test_what_was_not_read_is_told(problem: FileProblem, severity: Severity) -> None:
     (found,) = fires(rule, source(broken("tokenizer.json", problem)), None, None, None)
 
-    assert found.severity is Severity.WARNING
+    assert found.severity is severity
 
 
 def test_what_the_model_does_not_need_is_a_note() -> None:
