@@ -49,6 +49,9 @@ def build(model_type: str) -> tuple[dict[str, Any], Any]:
 def _join(part: Any, model_type: str) -> None:
     text, vision = getattr(part, "text_config", None), getattr(part, "vision_config", None)
     width = getattr(text, "hidden_size", None)
+    sound = getattr(part, "audio_config", None)
+    if width is not None and hasattr(sound, "output_dim"):
+        sound.output_dim = width
     if vision is None or width is None:
         return
     if hasattr(vision, "out_hidden_size"):
