@@ -63,8 +63,11 @@ def heads_of(text: TextModel) -> Heads | None:
         return None
     key_value = text.num_key_value_heads.value if text.num_key_value_heads else query
     choices = {key_value, *text.other_kv_counts}
-    if text.model_type in ONE_KV_HEAD:
-        choices |= {1, query} if text.multi_query is None else {1 if text.multi_query.value else query}
+    if text.multi_query is not None and text.model_type in ONE_KV_HEAD:
+        key_value = 1 if text.multi_query.value else query
+        choices = {key_value, *(choices if text.model_type == "falcon" else ())}
+    elif text.model_type in ONE_KV_HEAD:
+        choices |= {1, query}
     elif text.multi_query is not None and text.multi_query.value and text.num_key_value_heads is None:
         choices, key_value = {1}, 1
     derived = {hidden // h for h in text.other_head_counts if hidden} if text.head_dim is None else set()
