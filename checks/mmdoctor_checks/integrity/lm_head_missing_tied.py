@@ -7,10 +7,13 @@ from mmdoctor.facts.checkpoint import CompleteCheckpoint, Tensor
 from mmdoctor.facts.model import MultimodalModel
 from mmdoctor.facts.parts import Embeddings
 from mmdoctor.facts.source import Source
+from mmdoctor.facts.tokenizer import ChatTemplates
 from mmdoctor.finding import Edit
 
 _GENERATES = ("ForConditionalGeneration", "ForCausalLM", "ForVision2Seq", "LMHeadModel")
 _EMBEDDER = re.compile(r"embed|rerank|reward|retriev|colbert|colpali|colqwen|\bgme\b", re.IGNORECASE)
+_REPRESENT = re.compile(r"Represent the user|Judge whether the Document|<Instruct>:")
+"""What the templates of embedding and ranking models ask for (Qwen3-VL-Embedding, Qwen3-VL-Reranker)."""
 _SENTENCE_FILES = ("modules.json", "config_sentence_transformers.json")
 
 
@@ -18,7 +21,11 @@ _SENTENCE_FILES = ("modules.json", "config_sentence_transformers.json")
     "INT014", Severity.ERROR, yields_to=("INT001", "INT002", "INT003", "INT005", "INT006", "INT008", "INT010", "INT012")
 )
 def lm_head_missing_tied(
-    complete: CompleteCheckpoint, embeddings: Embeddings, model: MultimodalModel, source: Source | None
+    complete: CompleteCheckpoint,
+    embeddings: Embeddings,
+    model: MultimodalModel,
+    source: Source | None,
+    templates: ChatTemplates | None,
 ) -> Iterator[Problem]:
     """The output head is not in the checkpoint and the configuration does not tie it to the embedding.
 
@@ -48,7 +55,7 @@ def lm_head_missing_tied(
     names = model.config.architectures
     if embeddings.embedding is None or embeddings.head is not None or not any(n.endswith(_GENERATES) for n in names):
         return
-    if model.text is None or _embeds_only(source, model) or _other_head(complete, embeddings.embedding):
+    if model.text is None or _embeds_only(source, templates, model) or _other_head(complete, embeddings.embedding):
         return
     new, old = _ties(model)
     if new is None or old is None or (new and old):
@@ -130,9 +137,11 @@ def _why(stated: Sequence[tuple[str, object]]) -> str:
     return "tie_word_embeddings is false" + (" at both levels" if len(stated) > 1 else "")
 
 
-def _embeds_only(source: Source | None, model: MultimodalModel) -> bool:
-    """Whether the model gives vectors or scores, as files beside it or its names tell."""
+def _embeds_only(source: Source | None, templates: ChatTemplates | None, model: MultimodalModel) -> bool:
+    """Whether the model gives vectors or scores, as files beside it, its template or its names tell."""
     if source is not None and (any(source.entry(f) for f in _SENTENCE_FILES) or _EMBEDDER.search(source.name)):
+        return True
+    if templates is not None and any(_REPRESENT.search(copy.text) for copy in templates.copies):
         return True
     name = model.config.document.get("/_name_or_path")
     return isinstance(name, str) and bool(_EMBEDDER.search(name))

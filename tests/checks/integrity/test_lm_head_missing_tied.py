@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from mmdoctor.facts.source import FileEntry, FileKind, Source
+from mmdoctor.facts.tokenizer import ChatTemplate, ChatTemplates
 from mmdoctor.finding import Severity
+from mmdoctor.location import Location
 from mmdoctor_checks.integrity.lm_head_missing_tied import lm_head_missing_tied
 from tests.architectures.made import LLAMA, changed, examine, llama, llava, llava_config, without
 
@@ -98,6 +100,13 @@ def test_only_a_note_where_the_library_that_saved_it_ties():
 )
 def test_silent_on_models_that_only_embed_or_rank(source: Source):
     assert examine(lm_head_missing_tied, HEADLESS, LLAMA, source) == ()
+
+
+def test_silent_where_the_template_asks_for_a_representation():
+    text = "{%- set default_system_message = 'Represent the user\\'s input.' -%}"
+    templates = ChatTemplates(copies=(ChatTemplate(at=Location(file="chat_template.jinja"), text=text),))
+
+    assert examine(lm_head_missing_tied, HEADLESS, LLAMA, templates) == ()
 
 
 @pytest.mark.parametrize("architecture", ["LlamaModel", "LlamaForSequenceClassification", "LlavaModel"])
