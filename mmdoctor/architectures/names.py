@@ -29,6 +29,9 @@ SAVING_WRAPPERS = ("module", "_orig_mod", "base_model", "state_dict", "_forward_
 
 _INNER_WRAPPERS = re.compile(r"\b(?:_fsdp_wrapped_module|_checkpoint_wrapped_module|_orig_mod|base_layer)\.")
 
+_WORDS_READ = 32
+"""Words of a name that are looked at: real ones have a dozen, and a hostile one must not cost more."""
+
 LAYER = re.compile(r"(?:(?<=\.)|(?<=_)|^)(layers?|blocks?|blk|resblocks|h|stages?|groups?|layer_list)\.([0-9]{1,6})\.")
 """A word before an index that counts layers, as in `layers.3.` (not `experts.3.`, not `mlp.0.`)."""
 
@@ -93,11 +96,12 @@ _OTHER = re.compile(
 def strip_wrappers(name: str) -> str:
     """The name without what training code and containers put in front of it or in between."""
     name = _INNER_WRAPPERS.sub("", name)
-    while True:
+    for _ in range(_WORDS_READ):
         first, dot, rest = name.partition(".")
         if not dot or first not in WRAPPERS or (first == "ema" and "." not in rest):
-            return name
+            break
         name = rest
+    return name
 
 
 def role_by_name(name: str) -> tuple[Role, str] | None:
@@ -115,7 +119,7 @@ def role_by_name(name: str) -> tuple[Role, str] | None:
         return Role.PROJECTOR, "visual."
     if _POOLING_HEAD.match(name):
         return None
-    words = name.split(".")
+    words = name.split(".", _WORDS_READ)[:_WORDS_READ]
     found: tuple[Role, int] | None = None
     outermost = True
     for position, word in enumerate(words):
