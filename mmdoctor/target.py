@@ -66,8 +66,8 @@ def accelerator(target: Target) -> Accelerator:
         Unavailable: there is none here and none was named.
     """
     if target.gpu is None or target.gpu_memory_bytes is None:
-        reason = f" ({target.gpu_note})" if target.gpu_note else ""
-        raise Unavailable(f"no GPU here and none named: --gpu{reason}")
+        reason = f": {target.gpu_note}" if target.gpu_note else ""
+        raise Unavailable(f"no GPU here and none named with --gpu{reason}")
     return Accelerator(
         name=target.gpu,
         memory_bytes=target.gpu_memory_bytes,
