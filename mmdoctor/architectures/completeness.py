@@ -136,7 +136,9 @@ def half_modules(
     for block in blocks:
         present = {field: getattr(block, field) for field in ("q", "k", "v")}
         have = [field for field, tensor in present.items() if tensor is not None]
-        if len(have) != 2 or block.o is None or block.latent or block.qkv is not None or block.kv is not None:
+        if len(have) != 2 or block.o is None or block.latent or block.quantised:
+            continue
+        if block.qkv is not None or block.kv is not None:
             continue
         lacking = next(field for field in present if field not in have)
         if lacking == "v" and keys_are_values:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from mmdoctor.check import check
 from mmdoctor.facts.checkpoint import Checkpoint, ShardIndex
 from mmdoctor.facts.documents import escape
-from mmdoctor.facts.source import WEIGHT_KINDS, Source
+from mmdoctor.facts.source import WEIGHT_KINDS, FileEntry, FileKind, Source
 from mmdoctor.finding import Evidence, Fix, Problem, Severity
 from mmdoctor.location import Location
 from mmdoctor.readers.names import SHARD, clean_name, is_unsafe_path, shards_missing
@@ -134,9 +134,15 @@ def _files(source: Source, index: ShardIndex) -> Iterator[Problem]:
             )
     elif gone:
         yield _missing(index, gone, len(wanted))
-    unnumbered = [n for n in shards_missing(wanted) if SHARD.fullmatch(n)]
+    unnumbered = [n for n in shards_missing(wanted) if SHARD.fullmatch(n) and not _is_empty(listed.get(n))]
     if unnumbered and not gone:
         yield _hole(source, index, unnumbered)
+
+
+def _is_empty(entry: FileEntry | None) -> bool:
+    """Whether the shard is a safetensors file that ends with its header, so that nothing in it could stay random."""
+    header = 8 + int.from_bytes(entry.head[:8], "little") if entry is not None else 0
+    return entry is not None and entry.kind is FileKind.SAFETENSORS and entry.size == header
 
 
 def _complete_set(source: Source, index: ShardIndex) -> list[str]:

@@ -18,7 +18,7 @@ from mmdoctor.architectures.completeness import (
 from mmdoctor.architectures.grouping import group_names, index_set
 from mmdoctor.architectures.layout import Wrapped, wrapped
 from mmdoctor.architectures.normalise import LIBRARY
-from mmdoctor.facts.checkpoint import CompleteCheckpoint
+from mmdoctor.facts.checkpoint import Checkpoint, CompleteCheckpoint
 from mmdoctor.facts.model import MultimodalModel
 from mmdoctor.facts.parts import AttentionBlocks, LayerStack, LayerStacks, Parts, Role
 from mmdoctor.finding import Confidence
@@ -32,7 +32,10 @@ _SHARED = ("albert", "zamba", "zamba2", "hrm_text")
 _AGAIN = Fix("download or convert the checkpoint again: these weights are not in it")
 
 
-@check("INT010", Severity.ERROR, yields_to=("INT001", "INT002", "INT003", "INT005", "INT006", "INT008", "INT012"))
+_CAUSES = ("INT001", "INT002", "INT003", "INT005", "INT006", "INT008", "INT012", "INT018", "PRE011")
+
+
+@check("INT010", Severity.ERROR, yields_to=_CAUSES)
 def silently_uninitialised_weights(
     complete: CompleteCheckpoint,
     parts: Parts,
@@ -81,7 +84,10 @@ def silently_uninitialised_weights(
         for part, place in missing_parts(parts, model):
             yield Problem(
                 f"config.json describes a {part}, the checkpoint has no tensor of one: it would be random",
-                because=[Evidence(f"tensors of the {part}", 0, place)],
+                because=[
+                    Evidence(f"tensors of the {part}", 0, place),
+                    Evidence("tensors of all parts", len(checkpoint.tensors), _whole(checkpoint)),
+                ],
                 fix=_AGAIN,
             )
     yield from _layers(stacks.stacks, model)
@@ -93,6 +99,13 @@ def silently_uninitialised_weights(
     halves = list(half_modules(blocks.blocks if blocks else (), stacks.stacks, text))
     yield from _halves([h for h in halves if not h.module.startswith(tuple(told))] if told else halves)
     yield from _ends(parts, stacks.stacks, model)
+
+
+def _whole(checkpoint: Checkpoint) -> Location:
+    """Where a loader looks for every tensor: the index, or the weight file."""
+    if checkpoint.index is not None:
+        return Location(file=checkpoint.index.file, pointer="/weight_map")
+    return checkpoint.files[0].at
 
 
 def _hidden(prefix: Wrapped, model: MultimodalModel | None) -> Problem:

@@ -1,4 +1,4 @@
-from mmdoctor.facts.source import FileKind, FileProblem
+from mmdoctor.facts.source import FileEntry, FileKind, FileProblem
 from mmdoctor.finding import Severity
 from mmdoctor.location import Location, Reading
 from mmdoctor.testing import fires, silent
@@ -100,6 +100,16 @@ def test_a_shard_that_the_index_forgets() -> None:
 
     (problem,) = fires(index_vs_files, source(file(INDEX), file(S1)), half, loaded(W1, index=half))
     assert problem.severity is Severity.WARNING
+
+
+def test_silent_on_a_shard_without_tensors_that_the_index_leaves_out() -> None:
+    half = index({"a": S1})
+    header = b'{"__metadata__":{"format":"pt"}}'
+    bare = FileEntry(
+        path=S2, kind=FileKind.SAFETENSORS, size=8 + len(header), head=len(header).to_bytes(8, "little") + header
+    )
+
+    silent(index_vs_files, source(file(INDEX), file(S1), bare), half, loaded(W1, index=half))
 
 
 def test_a_stale_total_size_is_a_note_and_a_duplicate_key_nothing() -> None:

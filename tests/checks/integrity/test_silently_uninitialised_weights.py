@@ -153,6 +153,15 @@ def test_silent_on_dense_layers_before_those_with_experts():
     assert examine(silently_uninitialised_weights, shapes, changed(LLAMA, num_hidden_layers=4)) == ()
 
 
+def test_silent_where_the_queries_alone_are_packed():
+    shapes = without(llama(), "q_proj")
+    for i in range(3):
+        queries = f"model.layers.{i}.self_attn.q_proj."
+        shapes |= {f"{queries}qweight": (8, 64), f"{queries}scales": (1, 64), f"{queries}qzeros": (1, 8)}
+
+    assert examine(silently_uninitialised_weights, shapes, LLAMA) == ()
+
+
 def test_silent_on_packed_weights_in_some_layers():
     shapes = without(llama(), "layers.1.mlp.up_proj")
     shapes |= {f"model.layers.1.mlp.up_proj.{n}": (8, 64) for n in ("qweight", "qzeros", "scales", "g_idx")}
@@ -167,6 +176,8 @@ def test_fires_on_a_described_tower_that_is_not_there():
     shapes = without(llava(), "vision_tower")
 
     assert "describes a vision tower" in _problem(shapes, llava_config())
+    (finding,) = examine(silently_uninitialised_weights, shapes, llava_config())
+    assert [e.at.file for e in finding.evidence if e.at] == ["config.json", "model.safetensors"]
 
 
 def test_fires_on_a_missing_projector_even_where_a_newline_vector_is_left():
