@@ -175,13 +175,18 @@ def _half_feed_forwards(members: Mapping[str, Tensor]) -> Iterator[Half]:
 
 
 def main_stack(stacks: Iterable[LayerStack], role: Role, word: str | None = None) -> LayerStack | None:
-    """The largest stack of a role, of those with a word in their prefix if one is given."""
-    fitting = [s for s in stacks if s.role is role and (word is None or word in s.prefix.split("."))]
+    """The largest stack of a role, of those with a word such as `decoder` or `text_decoder` if one is given."""
+    fitting = [s for s in stacks if s.role is role and (word is None or is_half(s.prefix, word))]
     return max(
         fitting,
         key=lambda s: (len(s.members), sum(t.numel for m in s.members.values() for t in m.values())),
         default=None,
     )
+
+
+def is_half(name: str, word: str) -> bool:
+    """Whether the name leads through a module that is called `word`, or something before it, as in `text_encoder`."""
+    return any(w == word or w.endswith(f"_{word}") for w in name.split("."))
 
 
 _NORMED_FIRST = re.compile(r"^(?:input_layernorm|attention_norm|attn_norm|ln_1)$")

@@ -75,10 +75,14 @@ def _is_head(name: str) -> bool:
     return bool(_HEAD.search(name)) and split_layer(name) is None and not _NOT_TEXT.search(name)
 
 
+_IN_ENCODER = re.compile(r"(?:^|[._])encoder\.")
+"""Inside a module called `encoder`, `text_encoder` ..."""
+
+
 def _rank(tensor: Tensor) -> tuple[int, int, int]:
     """Shared tables first, those of an encoder last, then the shortest name."""
     name = strip_wrappers(tensor.name)
-    return ("encoder" in name.split("."), "shared" not in name, len(name))
+    return (_IN_ENCODER.search(name) is not None, "shared" not in name, len(name))
 
 
 def _head(heads: list[Tensor], tables: list[Tensor]) -> Tensor | None:

@@ -165,23 +165,43 @@ def _explained(width: int, counts: Iterable[int], sizes: Iterable[int], factor: 
 
 
 def inner_misfits(blocks: Iterable[AttentionBlock]) -> Iterator[Misfit]:
-    """Projections of a tower that do not fit each other.
+    """Projections beside the language model, in towers, projectors and fusion, that do not fit each other.
 
     What the queries make comes out again, and the heads of keys and values share them out.
     """
     for block in blocks:
-        if block.quantised or block.latent or block.cross or block.role not in (Role.VISION, Role.AUDIO):
+        if block.quantised or block.latent or block.role not in _INNER:
             continue
         shapes = {field: shape for field, _, shape in projections(block)}
         if "o" not in shapes:
             continue
         inner = shapes["o"][1]
+        if block.cross:
+            yield from _cross_misfits(block, shapes)
+            continue
         keys = shapes["k"][0] if "k" in shapes else inner
         for field, tensor, (out, _) in projections(block):
             expected = {"q": inner, "k": inner, "v": keys, "qkv": 3 * inner}.get(field, out)
             shared = (field == "k" and out and inner % out == 0) or (field == "qkv" and _grouped(out, inner))
             if out != expected and not shared:
                 yield Misfit(field=field, tensor=tensor, block=block, observed=out, expected=expected, side="rows")
+
+
+def _cross_misfits(block: AttentionBlock, shapes: Mapping[str, tuple[int, int]]) -> Iterator[Misfit]:
+    """Keys that are not as many as the queries, where the values are as many as the output reads.
+
+    Queries and values may be of different sizes here (Perceiver); heads that are shared are shared by both.
+    """
+    if block.k is None or not {"q", "k", "v"} <= shapes.keys() or not shapes["v"][0]:
+        return
+    group, rest = divmod(shapes["o"][1], shapes["v"][0])
+    expected = shapes["q"][0] // (group or 1)
+    if not rest and shapes["k"][0] != expected:
+        observed = shapes["k"][0]
+        yield Misfit(field="k", tensor=block.k, block=block, observed=observed, expected=expected, side="rows")
+
+
+_INNER = (Role.VISION, Role.AUDIO, Role.PROJECTOR, Role.FUSION)
 
 
 def _grouped(rows: int, inner: int) -> bool:

@@ -30,6 +30,9 @@ _ROOTS = (
 )
 """First words of the names of a model that transformers itself saves."""
 
+_TWICE = {"pixio": "encoder", "shieldgemma2": "model"}
+"""Types of which a class names a module like the one around it (PixioBackbone, ShieldGemma2ForImageClassification)."""
+
 _AVERAGES = ("student", "teacher", "ema", "model_ema")
 """Copies of a model inside a training checkpoint."""
 
@@ -66,7 +69,7 @@ def wrapped(tensors: Mapping[str, Tensor], model: MultimodalModel | None) -> Wra
     if model is None or model.remote_code or model.config.model_type not in class_defaults():
         return None
     inner = Counter(name.split(".")[1] for name in tensors if name.startswith(f"{first}.") and name.count(".") > 1)
-    if inner[first] >= _NEARLY_ALL * len(tensors):
+    if inner[first] >= _NEARLY_ALL * len(tensors) and _TWICE.get(str(model.config.model_type)) != first:
         return Wrapped(
             prefix=f"{first}.{first}.",
             count=inner[first],

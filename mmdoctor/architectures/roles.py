@@ -21,7 +21,7 @@ _PATCHES = re.compile(
 )
 _WAVEFORM = re.compile(r"conv_layers|(?:^|\.)conv1\.weight$|pos_conv|depth_?(?:wise)?_?conv")
 """Convolutions over time, three-dimensional."""
-_SPECTROGRAM = re.compile(r"mel_|melspec|stft|filterbank|spectrogram|subsampl|conv2d\d")
+_SPECTROGRAM = re.compile(r"mel_|melspec|stft|filterbank|spectrogram|subsampl|conv2d\d|pre_encode\.")
 """Convolutions over time and frequency from one channel, and what makes the frequencies."""
 _TEXT_LAYERS = re.compile(
     r"(?:^|\.)(?:layers\.\d+\.(?:self_attn|attention|mlp|input_layernorm|block_sparse_moe|feed_forward|mixer|linear_attn)"
@@ -60,7 +60,7 @@ def _by_company(
     halves = {half: _half_prefix(words.values(), half) for half in ("encoder", "decoder")}
     split = halves["encoder"] is not None and halves["encoder"] == halves["decoder"]
     half_of = {
-        template: next((w for w in listed[:3] if w in ("encoder", "decoder")), "") if split else ""
+        template: next((_HALVES[w] for w in listed[:3] if w in _HALVES), "") if split else ""
         for template, listed in words.items()
     }
     groups: dict[str, dict[str, str]] = {}
@@ -75,11 +75,16 @@ def _by_company(
     return found
 
 
+_HALVES = {"encoder": "encoder", "decoder": "decoder", "transf_decoder": "decoder"}
+"""Words for the halves of an encoder-decoder; NeMo calls the second one `transf_decoder`."""
+
+
 def _half_prefix(names: Iterable[list[str]], half: str) -> str | None:
     """What stands before the word `encoder` or `decoder` where it is among the first words of a name."""
     for words in sorted(names):
-        if half in words[:2]:
-            return ".".join(words[: words.index(half)])
+        at = next((i for i, word in enumerate(words[:2]) if _HALVES.get(word) == half), None)
+        if at is not None:
+            return ".".join(words[:at])
     return None
 
 

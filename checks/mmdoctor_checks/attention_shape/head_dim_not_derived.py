@@ -87,7 +87,7 @@ def _unlike(misfits: list[Misfit]) -> Problem:
     queries = first.expected // 3 if first.field == "qkv" else first.expected
     return Problem(
         f"{name} {list(first.tensor.shape)} makes {first.observed} features for the heads, the layer's output "
-        f"projection takes {queries} of the queries: the tower will not run",
+        f"projection takes {queries} of the queries: the {first.block.role} will not run",
         because=[
             Evidence("rows", first.observed, Location(file=first.tensor.file, tensor=name), first.expected),
             Evidence("output projection", str(list(first.block.o.shape)) if first.block.o else None, first.block.at),

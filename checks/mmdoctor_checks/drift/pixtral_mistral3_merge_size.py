@@ -18,7 +18,7 @@ EDGE = 1540
 """Pixels of the largest edge that the published processors allow."""
 
 
-@check("DRF005", Severity.ERROR)
+@check("DRF005", Severity.ERROR, yields_to=("ATT005",))
 def pixtral_mistral3_merge_size(
     model: MultimodalModel, vision: VisionModel, image: ImageProcessor, processor: Processor | None
 ) -> Iterator[Problem]:

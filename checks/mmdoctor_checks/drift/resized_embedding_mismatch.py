@@ -1,18 +1,25 @@
 from collections.abc import Iterator
 
 from mmdoctor import Evidence, Fix, Problem, Severity, check
+from mmdoctor.architectures.geometry import text_widths
 from mmdoctor.architectures.spelling import class_defaults
 from mmdoctor.facts.checkpoint import Tensor
 from mmdoctor.facts.dtypes import dtype
-from mmdoctor.facts.model import MultimodalModel, SpecialTokenIds
-from mmdoctor.facts.parts import Embeddings, Parts, Role
+from mmdoctor.facts.model import MultimodalModel, SpecialTokenIds, TextModel
+from mmdoctor.facts.parts import AttentionBlocks, Embeddings, Parts, Role
 from mmdoctor.finding import Edit
 from mmdoctor.location import Reading
 
 _EXTRA_ROWS = {"mllama": 8, "mllama_text_model": 8}
 """Embedding rows beyond `vocab_size` (transformers models/mllama/modeling_mllama.py, `vocab_size + 8`)."""
 
-_OWN_VOCABULARY = ("csm", "clvp", "kyutai_speech_to_text", "moshi", "molmo", "molmo2", "molmo2_text", "xgenmm", "blt")
+_FEWER_HEAD_ROWS = {"imagegpt": 1}
+"""Rows that the head has less than `vocab_size`: ImageGPT never predicts its start token (modeling_imagegpt.py)."""
+
+_OWN_VOCABULARY = (
+    *("csm", "clvp", "kyutai_speech_to_text", "moshi", "musicgen", "musicgen_melody"),
+    *("molmo", "molmo2", "molmo2_text", "xgenmm", "blt"),
+)
 """Types whose tables hold more than the text's vocabulary: audio codes, added tokens in a table of their own."""
 
 
@@ -20,6 +27,7 @@ _OWN_VOCABULARY = ("csm", "clvp", "kyutai_speech_to_text", "moshi", "molmo", "mo
 def resized_embedding_mismatch(
     parts: Parts,
     embeddings: Embeddings,
+    blocks: AttentionBlocks | None,
     model: MultimodalModel,
     special: SpecialTokenIds | None,
 ) -> Iterator[Problem]:
@@ -56,12 +64,17 @@ def resized_embedding_mismatch(
     if model.config.model_type in _OWN_VOCABULARY:
         return
     table, head = _plain(embeddings.embedding), _plain(embeddings.head)
+    if table is not None and _of_another(table, text, blocks):
+        return
     if model.known or model.config.model_type in class_defaults():
         allowed = _allowed(vocabulary.value, model)
         extra = _EXTRA_ROWS.get(model.config.model_type or "", 0)
         wrong = [
             (what, tensor)
-            for what, tensor, more in (("embedding", table, extra), ("head", head, 0))
+            for what, tensor, more in (
+                ("embedding", table, extra),
+                ("head", head, -_FEWER_HEAD_ROWS.get(model.config.model_type or "", 0)),
+            )
             if tensor is not None and tensor.shape[0] not in {rows + more for rows in allowed}
         ]
         if wrong and not ("vocab_size" in text.by_default and model.remote_code):
@@ -69,6 +82,16 @@ def resized_embedding_mismatch(
             return
     yield from _padding(table, special, vocabulary)
     yield from _adapter(parts, vocabulary)
+
+
+def _of_another(table: Tensor, text: TextModel, blocks: AttentionBlocks | None) -> bool:
+    """Whether the table belongs to another text encoder, as in BLIP-2's class for retrieval without a language model.
+
+    Its width is not the configured one, and it goes with the only text layers that there are.
+    """
+    widths = text_widths(blocks.blocks) if blocks is not None else set()
+    stated = text.hidden_size.value if text.hidden_size is not None else None
+    return stated is not None and len(table.shape) == 2 and stated not in {table.shape[1], *widths} and not widths
 
 
 def _plain(tensor: Tensor | None) -> Tensor | None:

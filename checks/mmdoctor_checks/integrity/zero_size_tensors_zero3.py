@@ -20,8 +20,9 @@ def zero_size_tensors_zero3(checkpoint: Checkpoint) -> Iterator[Problem]:
 
     ## What it checks
     Floating point weights of shape `[0]`, in full checkpoints and in adapters. Buffers, biases alone, and companions
-    of quantised weights (`g_idx`, scales, zero points) may be empty. A weight that has lost one dimension only, such
-    as a classifier of shape `[0, 768]`, is a warning.
+    of quantised weights (`g_idx`, scales, zero points) may be empty. A table or head that has lost one dimension only,
+    such as a classifier of shape `[0, 768]`, is a warning; parameters inside layers and registers of a vision tower may
+    be configured away.
 
     ## Why it matters
     DeepSpeed ZeRO-3 and FSDP keep each parameter in pieces on several ranks and leave `[0]` behind. A save that does
@@ -43,7 +44,9 @@ def zero_size_tensors_zero3(checkpoint: Checkpoint) -> Iterator[Problem]:
     partitioned = [t for t in empty if t.shape == (0,)]
     if partitioned:
         yield _problem(partitioned, len(floats))
-    elif empty:
+        return
+    empty = [t for t in empty if len(t.shape) == 2 and not any(word.isdigit() for word in t.name.split("."))]
+    if empty:
         first = empty[0]
         yield Problem(
             f"{len(empty)} of {len(floats)} float tensors have no elements (first: {first.name}, shape "

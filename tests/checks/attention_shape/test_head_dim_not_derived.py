@@ -193,3 +193,32 @@ def test_silent_on_fused_towers_with_and_without_grouped_heads(rows: int):
         shapes |= {f"visual.blocks.{i}.attn.qkv.weight": (rows, 32), f"visual.blocks.{i}.attn.proj.weight": (32, 32)}
 
     assert examine(head_dim_not_derived, shapes) == ()
+
+
+QFORMER = "qformer.encoder.layer.0."
+
+
+def _cross(*, queries: int = 64, keys: int = 64, values: int = 64, out: int = 64) -> dict[str, tuple[int, int]]:
+    cross = f"{QFORMER}crossattention."
+    return {
+        f"{cross}attention.query.weight": (queries, 64),
+        f"{cross}attention.key.weight": (keys, 32),
+        f"{cross}attention.value.weight": (values, 32),
+        f"{cross}output.dense.weight": (64, out),
+    }
+
+
+def test_fires_on_half_the_keys_of_a_projector():
+    own = {name.replace("crossattention", "attention"): shape for name, shape in _cross().items()}
+    own[f"{QFORMER}attention.attention.key.weight"] = (32, 64)
+
+    (finding,) = examine(head_dim_not_derived, own)
+    assert "the projector will not run" in finding.message
+
+
+def test_cross_attention_needs_as_many_keys_as_queries():
+    assert examine(head_dim_not_derived, _cross()) == ()
+    assert examine(head_dim_not_derived, _cross(queries=16, keys=16)) == ()  # Perceiver: other values than queries
+    assert examine(head_dim_not_derived, _cross(keys=16, values=16)) == ()  # grouped
+    (finding,) = examine(head_dim_not_derived, _cross(keys=32))
+    assert "[32, 32]" in finding.message

@@ -48,3 +48,13 @@ def test_silent_on_scalars_and_on_small_files() -> None:
         zero_size_tensors_zero3,
         checkpoint(tensor("logit_scale", shape=()), tensor("mm_projector.weight", shape=(1, 1))),
     )
+
+
+def test_silent_on_what_may_be_configured_away() -> None:
+    silent(
+        zero_size_tensors_zero3,
+        checkpoint(
+            tensor("embeddings.register_tokens", shape=(1, 0, 384)),
+            tensor("decoder.layers.0.cross_attn.attention_weights.weight", shape=(0, 256)),
+        ),
+    )
