@@ -108,3 +108,19 @@ def test_silent_on_packed_tables():
 @pytest.mark.parametrize("value", [{}, {"model_type": "unheard_of", "vocab_size": 99, "hidden_size": 64}])
 def test_silent_where_nothing_is_known(value: dict[str, Any]):
     assert examine(resized_embedding_mismatch, llama(), value) == ()
+
+
+def test_silent_on_the_table_of_another_text_encoder():
+    shapes = {"embeddings.word_embeddings.weight": (30, 16), "embeddings.position_embeddings.weight": (8, 16)}
+    value = {"model_type": "blip-2", "architectures": ["Blip2ForImageTextRetrieval"], "vision_config": {}}
+    value["text_config"] = {"model_type": "opt", "vocab_size": 100, "hidden_size": 64}
+
+    assert examine(resized_embedding_mismatch, shapes, value) == ()
+
+
+def test_a_head_may_lack_the_token_that_is_never_predicted():
+    shapes = {"transformer.wte.weight": (513, 64), "lm_head.weight": (512, 64)}
+    value = {"model_type": "imagegpt", "vocab_size": 513, "n_embd": 64}
+
+    assert examine(resized_embedding_mismatch, shapes, value) == ()
+    assert examine(resized_embedding_mismatch, shapes | {"lm_head.weight": (513, 64)}, value)

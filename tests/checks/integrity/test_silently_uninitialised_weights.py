@@ -84,6 +84,18 @@ def test_encoder_and_decoder_count_apart():
     assert "model.decoder.layers." in _problem(without(shapes, "decoder.layers.2."), value)
 
 
+def test_a_smaller_encoder_beside_the_text_encoder_counts_for_itself():
+    value = {"model_type": "seamless_m4t", "encoder_layers": 3, "decoder_layers": 3, "vocab_size": 100}
+    shapes: dict[str, tuple[int, ...]] = {"shared.weight": (100, 64)}
+    for stack, count in (("text_encoder", 3), ("text_decoder", 3), ("t2u_model.model.encoder", 2)):
+        for i in range(count):
+            layer = f"{stack}.layers.{i}."
+            shapes |= {f"{layer}self_attn.{n}.weight": (64, 64) for n in ("q_proj", "k_proj", "v_proj", "out_proj")}
+            shapes |= {f"{layer}ffn.fc1.weight": (128, 64), f"{layer}ffn.fc2.weight": (64, 128)}
+
+    assert examine(silently_uninitialised_weights, shapes, value) == ()
+
+
 # ------------------------------------------------------------------------------------- modules in a layer
 
 
@@ -254,6 +266,13 @@ def test_fires_on_a_word_that_no_model_has():
 
 def test_fires_on_a_doubled_prefix():
     assert "`model.model.`" in _problem({f"model.{n}": s for n, s in llama(head=None).items()}, LLAMA)
+
+
+def test_silent_on_classes_that_name_two_modules_alike():
+    shapes = {f"encoder.encoder.layer.{i}.norm{n}.weight": (64,) for i in range(3) for n in (1, 2)}
+    value = {"model_type": "pixio", "architectures": ["PixioBackbone"], "hidden_size": 64, "num_hidden_layers": 3}
+
+    assert examine(silently_uninitialised_weights, shapes, value) == ()
 
 
 @pytest.mark.parametrize("prefix", ["model.", "thinker.", "vlm."])
