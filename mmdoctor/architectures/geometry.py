@@ -25,7 +25,7 @@ OWN_ARITHMETIC = (
 )
 """Types whose heads do not share out `hidden_size` (a part of the heads is convolutions, a bottleneck ...)."""
 
-_GLOBAL_SIZE = {"gemma4_text": 512, "gemma4_unified_text": 512}
+_GLOBAL_SIZE = {"gemma4_text": 512, "gemma4_unified_text": 512, "embedding_gemma2_text": 512}
 """Head size of the global layers where no file states it: transformers models/gemma4/configuration_gemma4.py,
 `global_head_dim`."""
 

@@ -71,16 +71,16 @@ _FEW = 3
 """Linear layers of a simple projector."""
 
 
-def broken_pairs(maps: Iterable[Matrix]) -> Iterator[tuple[Matrix, Matrix]]:
+def broken_pairs(maps: Iterable[Matrix], *, gated: bool) -> Iterator[tuple[Matrix, Matrix]]:
     """Pairs of consecutive linear layers of which the second does not read what the first writes.
 
-    A gated activation halves the width between them.
+    Where the activation between them may be gated, it may halve the width.
     """
     by_name = {m.tensor.name.removesuffix(".weight"): m for m in maps}
     for name, first in by_name.items():
         leaf = next((leaf for leaf in _FIRST_AND_SECOND if name == leaf or name.endswith(f".{leaf}")), None)
         second = by_name.get(name.removesuffix(leaf) + _FIRST_AND_SECOND[leaf]) if leaf else None
-        if second is not None and second.into not in (first.out, first.out / 2):
+        if second is not None and second.into not in ({first.out, first.out / 2} if gated else {first.out}):
             yield first, second
 
 

@@ -60,6 +60,8 @@ def _join(part: Any, model_type: str) -> None:
         vision.projection_dim = width
     if model_type in ("qwen2_vl", "colqwen2"):
         vision.hidden_size = width
+    if model_type == "molmo2":
+        part.adapter_config.text_hidden_size = width
 
 
 def _class_of(config: Any) -> Any:

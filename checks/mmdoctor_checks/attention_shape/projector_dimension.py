@@ -11,6 +11,7 @@ from mmdoctor.architectures.projectors import (
     is_simple,
     matrices,
 )
+from mmdoctor.architectures.spelling import class_defaults
 from mmdoctor.architectures.towers import main_tower, stream_width, tower_width
 from mmdoctor.facts.model import MultimodalModel
 from mmdoctor.facts.parts import AttentionBlocks, Embeddings, Parts, Role
@@ -52,7 +53,7 @@ def projector_dimension(
     - https://github.com/comfyanonymous/ComfyUI/issues/4967
     """
     maps = [m for part in parts.of(Role.PROJECTOR) for m in matrices(part)]
-    pair = next(broken_pairs(maps), None)
+    pair = next(broken_pairs(maps, gated=_may_be_gated(model)), None)
     if pair is not None:
         before, after = pair
         yield _problem(
@@ -63,7 +64,7 @@ def projector_dimension(
             ],
         )
         return
-    maps = [m for m in maps if not is_shared_space(m)]
+    every, maps = maps, [m for m in maps if not is_shared_space(m)]
     text = embeddings.embedding
     if not maps or text is None or not parts.of(Role.TEXT) or len(text.shape) != 2:
         return
@@ -78,6 +79,14 @@ def projector_dimension(
             f"the language model is {text.shape[1]} wide",
             [Evidence("features written", last.out, last.tensor.at, text.shape[1]), written],
         )
+    elif last is None and model is not None and not any(m.out in widths for m in every):
+        yield _problem(
+            f"the projector writes {_numbers(m.out for m in maps)} features, "
+            f"the language model is {text.shape[1]} wide",
+            [Evidence("features written", _numbers(m.out for m in maps), maps[-1].tensor.at, text.shape[1]), written],
+            confidence=Confidence.LIKELY,
+        )
+        return
     handed = _handed_on(model)
     if last is not None and handed is not None and last.out in widths and last.out != handed.value:
         yield _problem(
@@ -99,7 +108,7 @@ def projector_dimension(
     first = entrance(maps)
     if first is not None:
         plain = is_simple(maps, parts.of(Role.PROJECTOR), tower) or tower.role is Role.AUDIO
-        yield from _entrance(first, width, read, model if tower is not sound else None, certain=plain)
+        yield from _entrance(first, width, read, tower.role, model, certain=plain)
     elif last is None and is_simple(maps, parts.of(Role.PROJECTOR), tower) and _fits_nowhere(maps, width, widths):
         yield _problem(
             f"the projector reads {_numbers(m.into for m in maps)} features and writes "
@@ -110,10 +119,18 @@ def projector_dimension(
         )
 
 
+_GATED = ("aya_vision", "cohere2_vision")
+"""Types of transformers whose projector halves its width in a gated activation."""
+
+
+def _may_be_gated(model: MultimodalModel | None) -> bool:
+    return model is None or model.config.model_type in _GATED or model.config.model_type not in class_defaults()
+
+
 def _entrance(
-    first: Matrix, width: int, evidence: Evidence, model: MultimodalModel | None, *, certain: bool
+    first: Matrix, width: int, evidence: Evidence, role: Role, model: MultimodalModel | None, *, certain: bool
 ) -> Iterator[Problem]:
-    expected = _expected(width, model)
+    expected = _heard(width, model) if role is Role.AUDIO else _expected(width, model)
     if expected is None:
         if not certain or _multiple(first.into, width):
             return
@@ -157,6 +174,26 @@ def _expected(width: int, model: MultimodalModel | None) -> tuple[int, str] | No
     ]
     total = width * layers * stacked**2
     return total, " x ".join(terms) + (f" = {total}" if len(terms) > 1 else "")
+
+
+def _heard(width: int, model: MultimodalModel | None) -> tuple[int, str] | None:
+    """The same for sounds."""
+    if model is None or model.audio is None:
+        return None
+    if model.config.model_type in _HEARS_PLAIN:
+        return width, str(width)
+    if model.config.model_type in _HEARS_STACKED:
+        for key in ("intermediate_size", "encoder_ffn_dim"):
+            stacked = model.config.document.read(f"{model.audio.section}/{key}", int)
+            if stacked is not None:
+                return stacked.value, f"{key} {stacked.value}"
+    return None
+
+
+_HEARS_PLAIN = ("qwen2_audio", "audioflamingo3")
+_HEARS_STACKED = ("voxtral", "glmasr")
+"""Types whose projector reads one frame of the audio tower, or as many as make `intermediate_size` features (their
+modelling files in transformers)."""
 
 
 def _handed_on(model: MultimodalModel | None) -> Reading[int] | None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mmdoctor_checks.attention_shape.projector_dimension import projector_dimension
-from tests.architectures.made import LLAMA, changed, clip_tower, examine, llama, llava, llava_config
+from tests.architectures.made import LLAMA, changed, clip_tower, examine, llama, llava, llava_config, without
 
 TEXT = {k: v for k, v in LLAMA.items() if k != "architectures"}
 
@@ -222,3 +222,41 @@ def test_sound_comes_in_whole_multiples():
     for width, fires in ((32, False), (128, False), (48, True)):
         projector = {"multi_modal_projector.linear.weight": (64, width)}
         assert bool(examine(projector_dimension, {**shapes, **projector, **text})) is fires
+
+
+def test_halving_between_two_layers_needs_a_gated_activation():
+    halved = llava() | {"multi_modal_projector.linear_1.weight": (128, 32)}
+    gated = llava_config() | {"model_type": "aya_vision", "downsample_factor": 1}
+
+    (finding,) = examine(projector_dimension, halved, llava_config())
+    assert "linear_2 reads 64 features, multi_modal_projector.linear_1 before it writes 128" in finding.message
+    assert examine(projector_dimension, halved, gated) == ()
+
+
+def test_fires_where_no_map_of_a_projector_writes_the_width_of_the_language_model():
+    shapes = without(llava(), "multi_modal_projector")
+    maps = {"projector.readout.0.weight": (96, 32), "projector.readout.2.weight": (96, 96)}
+
+    (finding,) = examine(projector_dimension, shapes | maps, llava_config(model_type="video_llama_3"))
+    assert "writes 96 features, the language model is 64 wide" in finding.message
+    right = maps | {"projector.readout.2.weight": (64, 96)}
+    assert examine(projector_dimension, shapes | right, llava_config(model_type="video_llama_3")) == ()
+
+
+@pytest.mark.parametrize(("model_type", "read"), [("qwen2_audio", 32), ("voxtral", 128)])
+def test_a_projector_of_sounds_reads_what_its_class_stacks(model_type: str, read: int):
+    layers = {
+        f"audio_tower.layers.{i}.self_attn.{name}.weight": (32, 32)
+        for i in range(3)
+        for name in ("q_proj", "k_proj", "v_proj", "out_proj")
+    }
+    section = {"model_type": "whisper", "d_model": 32, "hidden_size": 32, "intermediate_size": 128}
+    value = changed(llava_config(model_type=model_type, vision_config=None), audio_config=section)
+
+    def found(features: int) -> int:
+        projector = {"multi_modal_projector.linear_1.weight": (64, features)}
+        tower = layers | {"audio_tower.conv1.weight": (32, 80, 3)}
+        return len(examine(projector_dimension, tower | projector | llama("language_model.model."), value))
+
+    assert found(read) == 0
+    assert found(2 * read) == 1
