@@ -1,5 +1,5 @@
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from mmdoctor import Evidence, Fix, Problem, Severity, check
 from mmdoctor.architectures.completeness import (
@@ -13,12 +13,13 @@ from mmdoctor.architectures.completeness import (
     lacks_patches,
     main_stack,
     missing_parts,
+    modules_of,
     thin_layers,
 )
 from mmdoctor.architectures.grouping import group_names, index_set
 from mmdoctor.architectures.layout import Wrapped, wrapped
 from mmdoctor.architectures.normalise import LIBRARY
-from mmdoctor.facts.checkpoint import Checkpoint, CompleteCheckpoint
+from mmdoctor.facts.checkpoint import Checkpoint, CompleteCheckpoint, Tensor
 from mmdoctor.facts.model import MultimodalModel
 from mmdoctor.facts.parts import AttentionBlocks, LayerStack, LayerStacks, Parts, Role
 from mmdoctor.finding import Confidence
@@ -141,13 +142,25 @@ def _layers(stacks: Iterable[LayerStack], model: MultimodalModel | None) -> Iter
             )
     for stack in stacks:
         missing = holes(stack, None) if stack.prefix not in counted else ()
-        if missing and len(missing) < len(stack.members) > 2 and len(stack.members[stack.indices[0]]) >= _A_LAYER:
+        alike = all(_like_neighbours(stack, index) for index in missing)
+        if missing and alike and len(missing) < len(stack.members) > 2 and len(_first(stack)) >= _A_LAYER:
             yield Problem(
                 f"layers {index_set(missing)} of `{stack.prefix}` are missing between the others",
                 because=[Evidence("layers in the checkpoint", index_set(stack.indices), _place(stack))],
                 fix=_AGAIN,
                 confidence=Confidence.LIKELY,
             )
+
+
+def _first(stack: LayerStack) -> Mapping[str, Tensor]:
+    return stack.members[stack.indices[0]]
+
+
+def _like_neighbours(stack: LayerStack, missing: int) -> bool:
+    """Whether the layers around a gap are of one kind; between two kinds there may be a layer without weights."""
+    before = max(i for i in stack.indices if i < missing)
+    after = min(i for i in stack.indices if i > missing)
+    return modules_of(stack.members[before]) == modules_of(stack.members[after])
 
 
 def _expectations(

@@ -36,6 +36,15 @@ def test_fires_on_a_layer_missing_between_others(value: dict[str, Any] | None):
     assert "layers 2 of" in _problem(without(llama(layers=5), "layers.2."), value)
 
 
+def test_silent_on_a_layer_without_weights_between_two_kinds():
+    shapes = {}  # EfficientFormer flattens between convolutions and attention
+    for i in (0, 1, 2, 4, 5):
+        words = ("qkv", "proj", "fc1", "fc2", "norm1", "norm2") if i > 3 else ("conv1", "conv2", "bn1", "bn2", "a", "b")
+        shapes |= {f"stages.3.blocks.{i}.{word}.weight": (64, 64) for word in words}
+
+    assert examine(silently_uninitialised_weights, shapes) == ()
+
+
 def test_fires_on_missing_layers_of_a_tower():
     assert "vision_tower.encoder.layers." in _problem(
         llava(), llava_config(vision_config__num_hidden_layers=6, vision_feature_layer=-1)
