@@ -38,6 +38,7 @@ RULES = (
 ROLES = {"vision": Role.VISION, "audio": Role.AUDIO, "text": Role.TEXT}
 
 SOME = [
+    "sam3_video",
     "gemma3",
     "bert",
     "clip",

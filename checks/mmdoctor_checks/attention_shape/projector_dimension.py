@@ -79,7 +79,7 @@ def projector_dimension(
             f"the language model is {text.shape[1]} wide",
             [Evidence("features written", last.out, last.tensor.at, text.shape[1]), written],
         )
-    elif last is None and model is not None and not any(m.out in widths for m in every):
+    elif last is None and _generates(model) and not any(m.out in widths for m in every):
         yield _problem(
             f"the projector writes {_numbers(m.out for m in maps)} features, "
             f"the language model is {text.shape[1]} wide",
@@ -117,6 +117,11 @@ def projector_dimension(
             [Evidence("features read and written", _numbers(maps[0].tensor.shape), maps[0].tensor.at), read, written],
             confidence=Confidence.LIKELY,
         )
+
+
+def _generates(model: MultimodalModel | None) -> bool:
+    """Whether the text model writes text: a detector's projectors lead to its decoder, not to its text encoder."""
+    return model is not None and model.text is not None and model.text.is_decoder
 
 
 _GATED = ("aya_vision", "cohere2_vision")
