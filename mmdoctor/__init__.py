@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 # Not lazy: `mmdoctor.check` is a module too, and the name must mean the decorator whatever was imported first.
 from mmdoctor.check import Check, check
 from mmdoctor.errors import MMDoctorError
-from mmdoctor.finding import Confidence, Edit, Evidence, Finding, Fix, Problem, Severity
+from mmdoctor.finding import (
+    Confidence,
+    Edit,
+    Evidence,
+    Finding,
+    Fix,
+    Problem,
+    Removal,
+    Renaming,
+    Rewriting,
+    Severity,
+)
 from mmdoctor.location import Location
 
 if TYPE_CHECKING:
@@ -29,7 +40,10 @@ __all__ = [
     "Location",
     "MMDoctorError",
     "Problem",
+    "Removal",
+    "Renaming",
     "Report",
+    "Rewriting",
     "Severity",
     "__version__",
     "check",

@@ -58,11 +58,38 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
     """The new value."""
 
 
+class Removal(msgspec.Struct, frozen=True, kw_only=True):
+    """A JSON value, with its key, that a program can take away."""
+
+    file: str
+    pointer: str
+
+
+class Renaming(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that should have another name."""
+
+    file: str
+    to: str
+    """Path relative to the artefact; nothing may be there yet."""
+
+
+class Rewriting(msgspec.Struct, frozen=True, kw_only=True):
+    """A text file to write, whether or not there is one."""
+
+    file: str
+    content: str
+    """The whole text."""
+
+
+Change = Edit | Removal | Renaming | Rewriting
+"""What a program can do to an artefact. None of them touches a weight's bytes."""
+
+
 class Fix(msgspec.Struct, frozen=True):
     """What to do about it, in words to act on and, where the right value is certain, as edits."""
 
     text: str
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[Change, ...] = ()
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from mmdoctor.facts.machine import Machine, Target
-from mmdoctor.finding import Edit, Evidence, Finding, Scalar, Severity
+from mmdoctor.finding import Change, Edit, Evidence, Finding, Removal, Renaming, Rewriting, Scalar, Severity
 from mmdoctor.location import Location
 from mmdoctor.report.model import Artifact, PartSummary, Report
 from mmdoctor.report.schema_v1 import (
@@ -162,9 +162,21 @@ def _value(value: Scalar) -> Scalar:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _edit(edit: Edit) -> EditV1:
-    value = msgspec.json.decode(edit.value) if isinstance(edit.value, msgspec.Raw) else edit.value
-    return EditV1(file=edit.file, pointer=edit.pointer, value=value)
+_LONGEST = 65_536
+"""Characters of a text file that a report quotes whole."""
+
+
+def _edit(change: Change) -> EditV1:
+    match change:
+        case Edit(file=file, pointer=pointer, value=value):
+            plain = msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+            return EditV1(action="set", file=file, pointer=pointer, value=plain)
+        case Removal(file=file, pointer=pointer):
+            return EditV1(action="remove", file=file, pointer=pointer)
+        case Renaming(file=file, to=to):
+            return EditV1(action="rename", file=file, to=to)
+        case Rewriting(file=file, content=content):
+            return EditV1(action="write", file=file, content=content if len(content) <= _LONGEST else None)
 
 
 def _location(at: Location) -> LocationV1:

@@ -37,11 +37,18 @@ class EvidenceV1(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EditV1(msgspec.Struct, frozen=True, kw_only=True):
-    """A change to one JSON value."""
+    """A change that a program can make: to one JSON value, to a file's name, or of a whole text file."""
 
+    action: Literal["set", "remove", "rename", "write"] = "set"
     file: str
-    pointer: str
-    value: Any
+    pointer: str | None = None
+    """Of `set` and `remove`."""
+    value: Any = None
+    """Of `set`."""
+    to: str | None = None
+    """New path, of `rename`."""
+    content: str | None = None
+    """New text, of `write`; null when it is longer than 64 KiB (`mmdoctor fix` makes it)."""
 
 
 class FixV1(msgspec.Struct, frozen=True, kw_only=True):
