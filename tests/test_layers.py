@@ -28,7 +28,7 @@ LAYERS = [
     {"mmdoctor.architectures", "mmdoctor.reference", "mmdoctor.memory"},
     {"mmdoctor.probes", "mmdoctor.target"},
     {"mmdoctor.providers", "mmdoctor.plugins", "mmdoctor.select", "mmdoctor.config", "mmdoctor.explain"},
-    {"mmdoctor.testing", "mmdoctor.report.model", "mmdoctor.lines"},
+    {"mmdoctor.testing", "mmdoctor.report.model", "mmdoctor.lines", "mmdoctor.fixing"},
     {"mmdoctor.describe", "mmdoctor.report"},
     {"mmdoctor.examine", "mmdoctor.docs"},
     {"mmdoctor.cli"},

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmdoctor.cli import check, env, explain, reference, rules
+from mmdoctor.cli import check, env, explain, fix, reference, rules
 from mmdoctor.cli.parsing import Command, Group
 
 OK, FINDINGS, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
@@ -78,6 +78,7 @@ def _options(
 
 
 app.command("check", cls=Command)(check.check)
+app.command("fix", cls=Command)(fix.fix)
 app.command("rules", cls=Command)(rules.rules)
 app.command("explain", cls=Command)(explain.explain)
 app.command("env", cls=Command)(env.env)

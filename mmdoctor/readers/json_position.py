@@ -2,6 +2,7 @@
 
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the C scanner, absent from the stubs
+from typing import NamedTuple
 
 _SPACE = re.compile(r"[ \t\n\r]*+")
 # One string in C: possessive, so that an unclosed one fails at once instead of backtracking.
@@ -16,6 +17,15 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 _SCALAR = re.compile(_PLAIN)
 
 
+class Member(NamedTuple):
+    """Where a member of an object, or an element of an array, begins."""
+
+    key: int
+    """Offset of the key's first quote; of an element, that of its value."""
+    value: int
+    """Offset of the value's first character."""
+
+
 def locate(text: bytes | str, pointer: str) -> tuple[int, int] | None:
     """Line and column, both 1-based and in characters, of the place to look at for a JSON pointer.
 
@@ -24,9 +34,9 @@ def locate(text: bytes | str, pointer: str) -> tuple[int, int] | None:
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig", "replace")
-    place = value = _space(text, 0)
+    place = value = skip_space(text, 0)
     for escaped in pointer.split("/")[1:]:
-        found = _member(text, value, escaped.replace("~1", "/").replace("~0", "~"))
+        found = member_of(text, value, escaped.replace("~1", "/").replace("~0", "~"))
         if found is None:
             return None
         place, value = found
@@ -35,8 +45,8 @@ def locate(text: bytes | str, pointer: str) -> tuple[int, int] | None:
     return text.count("\n", 0, place) + 1, place - (text.rfind("\n", 0, place) + 1) + 1
 
 
-def _member(text: str, start: int, name: str) -> tuple[int, int] | None:
-    """Start of the key (or element) and of the value that a name stands for in the container at `start`."""
+def member_of(text: str, start: int, name: str) -> Member | None:
+    """What a name stands for in the container that begins at `start`; of a key that stands twice the last."""
     if text.startswith("{", start):
         return _value_of_key(text, start + 1, name)
     if text.startswith("[", start) and _INDEX.fullmatch(name):
@@ -44,49 +54,50 @@ def _member(text: str, start: int, name: str) -> tuple[int, int] | None:
     return None
 
 
-def _value_of_key(text: str, position: int, wanted: str) -> tuple[int, int] | None:
+def _value_of_key(text: str, position: int, wanted: str) -> Member | None:
     found = None
     # Members with other keys and no nested value, a whole run of them in C.
     others = re.compile(rf'(?:\s*+"(?!{re.escape(wanted)}")[^"\\]*+"\s*+:\s*+(?:{_STRING}|{_PLAIN})\s*+,)*+', re.DOTALL)
     while True:
         run = others.match(text, position)
-        key_at = _space(text, run.end() if run else position)
+        key_at = skip_space(text, run.end() if run else position)
         if not text.startswith('"', key_at):
             return found
         try:
             key, after = scanstring(text, key_at + 1, False)
         except ValueError:
             return found
-        colon = _space(text, after)
+        colon = skip_space(text, after)
         if not text.startswith(":", colon):
             return found
-        value_at = _space(text, colon + 1)
+        value_at = skip_space(text, colon + 1)
         if key == wanted:
-            found = (key_at, value_at)
-        end = _skip(text, value_at)
-        comma = _space(text, end) if end is not None else len(text)
+            found = Member(key_at, value_at)
+        end = skip_value(text, value_at)
+        comma = skip_space(text, end) if end is not None else len(text)
         if not text.startswith(",", comma):
             return found
         position = comma + 1
 
 
-def _element(text: str, position: int, index: int) -> tuple[int, int] | None:
-    at = _space(text, position)
+def _element(text: str, position: int, index: int) -> Member | None:
+    at = skip_space(text, position)
     for _ in range(index):
-        end = _skip(text, at)
-        comma = _space(text, end) if end is not None else len(text)
+        end = skip_value(text, at)
+        comma = skip_space(text, end) if end is not None else len(text)
         if not text.startswith(",", comma):
             return None
-        at = _space(text, comma + 1)
-    return None if at >= len(text) or text[at] in "],}" else (at, at)
+        at = skip_space(text, comma + 1)
+    return None if at >= len(text) or text[at] in "],}" else Member(at, at)
 
 
-def _space(text: str, position: int) -> int:
+def skip_space(text: str, position: int) -> int:
+    """Offset of the first character at or behind a position that is no white space."""
     match = _SPACE.match(text, position)
     return match.end() if match else position
 
 
-def _skip(text: str, start: int) -> int | None:
+def skip_value(text: str, start: int) -> int | None:
     """End of the value at `start`, or None where the text breaks before it ends."""
     if text.startswith('"', start):
         match = _SKIP_STRING.match(text, start)

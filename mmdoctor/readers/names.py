@@ -23,6 +23,9 @@ CONFIG_NAMES = frozenset(
 )
 """Files that describe a model."""
 
+BACKUPS = ".mmdoctor-backup"
+"""Folder in which `mmdoctor fix` keeps the files as they were."""
+
 SIDE_FILES = re.compile(
     r"(optimizer|scheduler|scaler|random_states_\d+|rng_state(_\d+)?|training_args|trainer_state"
     r"|zero_pp_rank_.*|.*_optim_states|bf16_zero_pp_rank_.*|pytorch_model_fsdp_optim.*)\.(pt|pth|bin|pkl|npz|json)"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mmdoctor.errors import NothingToCheckError
 from mmdoctor.facts.source import FileEntry, FileKind, FileProblem, Source
-from mmdoctor.readers.names import is_model_name, is_weight_name
+from mmdoctor.readers.names import BACKUPS, is_model_name, is_weight_name
 from mmdoctor.readers.nothing import refuse_file, refuse_folder
 from mmdoctor.readers.regular import NotRegularError, open_regular
 from mmdoctor.readers.sniff import sniff
@@ -33,7 +33,7 @@ MAX_DEPTH = 4
 HEAD_BYTES = 512
 """Bytes kept of each file: a tar header, or a pointer or error page to quote."""
 
-_NOT_OPENED = frozenset({".git", "__pycache__", ".ipynb_checkpoints", "node_modules"})
+_NOT_OPENED = frozenset({BACKUPS, ".git", "__pycache__", ".ipynb_checkpoints", "node_modules"})
 _HASH = re.compile(r"[0-9a-fA-F]{32,128}|[0-9A-Za-z]{32}-.*|(SHA256E?|MD5E?)-.*")
 """What content stores name their files: hex digests (Hugging Face, OCI, Bazel), Nix, git-annex."""
 

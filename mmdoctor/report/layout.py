@@ -47,6 +47,10 @@ class Page:
         if line:
             self.paragraph(*line, indent=left, hang=hanging)
 
+    def preformatted(self, *spans: Span) -> None:
+        """Write one line as it is, however long."""
+        self._lines.append(list(spans))
+
     def text(self) -> str:
         """All lines, with ANSI codes where colours are wanted."""
         if self._color:
