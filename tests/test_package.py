@@ -1,6 +1,7 @@
 """The wheel: both packages, the schema, the reference weights, and an entry point that works from it."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -28,7 +29,21 @@ def test_it_has_what_the_packages_have(wheel: Path):
     assert sources | rules <= names
     assert "mmdoctor/report/schema/report-v1.json" in names
     assert {"mmdoctor/py.typed", "mmdoctor_checks/py.typed"} <= names
-    assert any(n.startswith("mmdoctor/reference/weights/") and n.endswith(".safetensors") for n in names)
+    bundled = [f for folder in ("weights", "golden") for f in (ROOT / "mmdoctor/reference" / folder).glob("*/*")]
+    assert {f.relative_to(ROOT).as_posix() for f in bundled} <= names
+
+
+def test_the_three_reference_models_are_small_in_it(wheel: Path):
+    bundled = re.compile(r"mmdoctor/reference/(weights|golden)/(hybrid|early|late)/(model|outputs)\.safetensors")
+    files = zipfile.ZipFile(wheel).infolist()
+
+    assert sum(bundled.fullmatch(file.filename) is not None for file in files) == 6
+    sizes = [
+        f.compress_size
+        for f in files
+        if f.filename.startswith(("mmdoctor/reference/weights/", "mmdoctor/reference/golden/"))
+    ]
+    assert sum(sizes) < 8 * 2**20
 
 
 def test_it_has_nothing_else(wheel: Path):

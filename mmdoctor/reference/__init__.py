@@ -8,30 +8,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmdoctor.facts.reference import SelfTest
+from mmdoctor.reference.config import FusionKind
 
 if TYPE_CHECKING:
     from mmdoctor.reference.model import ReferenceModel
 
-WEIGHTS = Path(__file__).parent / "weights"
-"""The bundled folder in the Hugging Face layout: configuration, tokenizer, processor, weights."""
-
-GOLDEN = Path(__file__).parent / "golden"
-"""The recorded outputs of the bundled weights, their tolerances, and the digests of every bundled file."""
+KINDS: tuple[FusionKind, ...] = ("hybrid", "early", "late")
+"""The fusions of which a trained model is bundled; the first is the one that the self-test runs."""
 
 
-def load(folder: Path = WEIGHTS) -> "ReferenceModel":
-    """The model of a folder, in float32 on the CPU, ready for inference.
+def weights_of(kind: FusionKind) -> Path:
+    """The bundled folder in the Hugging Face layout: configuration, tokenizer, processor, weights."""
+    return Path(__file__).parent / "weights" / kind
+
+
+def golden_of(kind: FusionKind) -> Path:
+    """The recorded outputs of the bundled weights, their tolerances, and the digests of every bundled file."""
+    return Path(__file__).parent / "golden" / kind
+
+
+WEIGHTS = weights_of("hybrid")
+GOLDEN = golden_of("hybrid")
+
+
+def load(kind: FusionKind = "hybrid") -> "ReferenceModel":
+    """A bundled model, in float32 on the CPU, ready for inference.
 
     Raises:
-        MMDoctorError: the folder's files are missing, damaged, or do not fit together.
+        MMDoctorError: the bundled files are missing, damaged, or do not fit together.
     """
     from mmdoctor.reference.bundle import load_model
 
-    return load_model(folder)
+    return load_model(weights_of(kind))
 
 
-def export(target: Path, *, force: bool = False) -> tuple[Path, ...]:
-    """Write the bundled model as one `.pt` file, when the target's name ends in `.pt`, or as a folder.
+def export(target: Path, kind: FusionKind = "hybrid", *, force: bool = False) -> tuple[Path, ...]:
+    """Write a bundled model as one `.pt` file, when the target's name ends in `.pt`, or as a folder.
 
     Returns:
         The files written.
@@ -41,7 +53,7 @@ def export(target: Path, *, force: bool = False) -> tuple[Path, ...]:
     """
     from mmdoctor.reference.exporting import export_model
 
-    return export_model(target, force=force)
+    return export_model(target, kind, force=force)
 
 
 def run_self_test(device: str = "cpu", *, progress: Callable[[str, float], None] | None = None) -> SelfTest:

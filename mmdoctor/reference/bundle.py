@@ -1,7 +1,8 @@
-"""The bundled folder: what its files hold, and the model made from them."""
+"""A bundled folder: what its files hold, and the model made from them."""
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from torch import Tensor
 from mmdoctor.errors import MMDoctorError
 from mmdoctor.facts.reference import TensorMismatch
 from mmdoctor.reference import WEIGHTS, processor, tensorfile, tokenizer
-from mmdoctor.reference.config import DecoderConfig, FusionConfig, ReferenceConfig, TextConfig, VisionConfig
+from mmdoctor.reference.config import DecoderConfig, FusionConfig, FusionKind, ReferenceConfig, TextConfig, VisionConfig
 from mmdoctor.reference.model import ReferenceModel
-from mmdoctor.reference.seeding import SEED, seeded_state
+from mmdoctor.reference.seeding import seeded_state, storable
 from mmdoctor.reference.world import ANSWERS, IMAGE_TOKEN, VOCABULARY
 
 CHAT_TEMPLATE = """\
@@ -33,10 +34,10 @@ CHAT_TEMPLATE = """\
 """
 
 
-def default_config() -> ReferenceConfig:
-    """The bundled model: hybrid fusion, 48x48 pictures, patch 8, width 128."""
+def default_config(kind: FusionKind = "hybrid") -> ReferenceConfig:
+    """The bundled model of that fusion: 48x48 pictures, patch 8, width 128."""
     words = len(VOCABULARY)
-    return ReferenceConfig(
+    hybrid = ReferenceConfig(
         vision_config=VisionConfig(),
         text_config=TextConfig(vocab_size=words),
         fusion_config=FusionConfig(),
@@ -51,6 +52,7 @@ def default_config() -> ReferenceConfig:
         mask_token_id=VOCABULARY["[MASK]"],
         decoder_start_token_id=VOCABULARY["[BOS]"],
     )
+    return hybrid if kind == "hybrid" else hybrid.with_fusion(kind)
 
 
 def empty_model(config: ReferenceConfig) -> ReferenceModel:
@@ -59,9 +61,15 @@ def empty_model(config: ReferenceConfig) -> ReferenceModel:
         return ReferenceModel(config).eval().requires_grad_(requires_grad=False)
 
 
-def folder_files(config: ReferenceConfig | None = None, seed: int = SEED) -> dict[str, bytes]:
-    """Every file of the folder, by name, with weights from the seed."""
-    config = config or default_config()
+def folder_files(config: ReferenceConfig, tensors: Mapping[str, Tensor] | None = None) -> dict[str, bytes]:
+    """Every file of the folder, by name.
+
+    Args:
+        config: what `config.json` holds.
+        tensors: a state dict of the model, rounded to what bfloat16 and float16 both hold; random numbers from the
+            seed when left out.
+    """
+    state = seeded_state(empty_model(config)) if tensors is None else {n: storable(t) for n, t in tensors.items()}
     generation = {
         "bos_token_id": config.bos_token_id,
         "decoder_start_token_id": config.decoder_start_token_id,
@@ -79,8 +87,15 @@ def folder_files(config: ReferenceConfig | None = None, seed: int = SEED) -> dic
     return {
         **{name: _json(content) for name, content in documents.items()},
         "chat_template.jinja": CHAT_TEMPLATE.encode(),
-        "model.safetensors": tensorfile.to_bytes(seeded_state(empty_model(config), seed), {"format": "pt"}),
+        "model.safetensors": tensorfile.to_bytes(state, {"format": "pt"}),
     }
+
+
+def write_folder(folder: Path, config: ReferenceConfig, tensors: Mapping[str, Tensor] | None = None) -> None:
+    """Write every file of `folder_files` over what is there; `golden.record` notes their digests and outputs anew."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in folder_files(config, tensors).items():
+        (folder / name).write_bytes(content)
 
 
 def read_config(folder: Path) -> ReferenceConfig:

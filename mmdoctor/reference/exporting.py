@@ -1,4 +1,4 @@
-"""The bundled model as files of a user's own: a folder, or one `.pt`."""
+"""A bundled model as files of a user's own: a folder, or one `.pt`."""
 
 import shutil
 from collections import OrderedDict
@@ -7,17 +7,18 @@ from pathlib import Path
 import torch
 
 from mmdoctor.errors import MMDoctorError
-from mmdoctor.reference import WEIGHTS, tensorfile
+from mmdoctor.reference import tensorfile, weights_of
+from mmdoctor.reference.config import FusionKind
 
 
-def export_model(target: Path, *, force: bool = False) -> tuple[Path, ...]:
-    """Write the bundled model to `target`: a state dict when its name ends in `.pt`, else a folder.
+def export_model(target: Path, kind: FusionKind = "hybrid", *, force: bool = False) -> tuple[Path, ...]:
+    """Write the bundled model of that fusion to `target`: a state dict when its name ends in `.pt`, else a folder.
 
     Raises:
         MMDoctorError: a file is already there and `force` is false, or it cannot be written.
     """
-    one_file = target.suffix == ".pt"
-    sources = () if one_file else tuple(sorted(file for file in WEIGHTS.iterdir() if file.is_file()))
+    one_file, folder = target.suffix == ".pt", weights_of(kind)
+    sources = () if one_file else tuple(sorted(file for file in folder.iterdir() if file.is_file()))
     written = (target,) if one_file else tuple(target / source.name for source in sources)
     if not one_file and target.exists() and not target.is_dir():
         raise MMDoctorError(f"{target} is a file, so no folder can be made there; name another place")
@@ -27,7 +28,7 @@ def export_model(target: Path, *, force: bool = False) -> tuple[Path, ...]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if one_file:
-            state = OrderedDict(sorted(tensorfile.read_tensors(WEIGHTS / "model.safetensors").items()))
+            state = OrderedDict(sorted(tensorfile.read_tensors(folder / "model.safetensors").items()))
             torch.save(OrderedDict((name, tensor.clone()) for name, tensor in state.items()), target)
         else:
             target.mkdir(exist_ok=True)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from mmdoctor.errors import MMDoctorError
-from mmdoctor.reference import GOLDEN, WEIGHTS, kernels, rounding, sample, tensorfile
+from mmdoctor.reference import GOLDEN, KINDS, WEIGHTS, golden_of, kernels, rounding, sample, tensorfile, weights_of
 from mmdoctor.reference.attention import use_attention
-from mmdoctor.reference.bundle import folder_files, load_model, sha256
+from mmdoctor.reference.bundle import load_model, sha256
 from mmdoctor.reference.comparison import named_outputs
+from mmdoctor.reference.config import FusionKind
 from mmdoctor.reference.processor import Processor
 
 
@@ -56,17 +57,14 @@ def exact_run(folder: Path = WEIGHTS) -> tuple[Callable[[Tensor], dict[str, Tens
     return run, batch.pixel_values
 
 
-def record(weights: Path = WEIGHTS, golden: Path = GOLDEN) -> None:
-    """Write the bundled folder and its recorded outputs, over what is there."""
-    files = folder_files()
-    weights.mkdir(parents=True, exist_ok=True)
+def record(kind: FusionKind) -> None:
+    """Run the bundled folder of that fusion as it is, and write what it gives and its digests over what is there."""
+    weights, golden = weights_of(kind), golden_of(kind)
     golden.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (weights / name).write_bytes(content)
     run, pixels_BCYX = exact_run(weights)
     outputs = tensorfile.to_bytes({name: tensor.to(torch.float32) for name, tensor in run(pixels_BCYX).items()})
     (golden / "outputs.safetensors").write_bytes(outputs)
-    digests = {name: sha256(content) for name, content in sorted(files.items())}
+    digests = {file.name: sha256(file.read_bytes()) for file in sorted(weights.iterdir())}
     measured = {
         "sha256": {**digests, "outputs.safetensors": sha256(outputs)},
         "outputs": {
@@ -86,4 +84,5 @@ def _three_digits(values: dict[str, float]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    record()
+    for kind in KINDS:
+        record(kind)

@@ -44,8 +44,13 @@ def seeded_state(model: nn.Module, seed: int = SEED) -> dict[str, Tensor]:
             values = uniform(full, shape, deviation=_deviation(module, name, shape), seed=seed)
             if isinstance(module, nn.LayerNorm) and name == "weight":
                 values = values + 1
-            state[full] = values.to(torch.bfloat16).to(torch.float16).to(torch.bfloat16)
+            state[full] = storable(values)
     return state
+
+
+def storable(values: Tensor) -> Tensor:
+    """The nearest bfloat16 numbers that float16 holds too: small ones lose the bits that float16 has no room for."""
+    return values.to(torch.bfloat16).to(torch.float16).to(torch.bfloat16)
 
 
 def _deviation(module: nn.Module, name: str, shape: tuple[int, ...]) -> float:

@@ -8,34 +8,52 @@ import pytest
 import torch
 
 from mmdoctor.errors import MMDoctorError
-from mmdoctor.reference import GOLDEN, WEIGHTS, export, golden, kernels, load, rounding, tensorfile
-from mmdoctor.reference.bundle import folder_files, sha256
+from mmdoctor.reference import (
+    KINDS,
+    WEIGHTS,
+    export,
+    golden,
+    golden_of,
+    kernels,
+    load,
+    rounding,
+    tensorfile,
+    weights_of,
+)
+from mmdoctor.reference.bundle import default_config, folder_files, load_model, read_config, sha256
 from mmdoctor.reference.comparison import largest
+from mmdoctor.reference.config import FusionKind
 from mmdoctor.reference.model import ReferenceModel
 
 MIB = 2**20
 
 
-def test_the_committed_files_are_what_the_seed_gives() -> None:
-    files = folder_files()
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_committed_files_are_what_the_code_writes(kind: FusionKind) -> None:
+    folder = weights_of(kind)
+    files = folder_files(default_config(kind), load_model(folder).state_dict())
 
-    assert sorted(files) == sorted(file.name for file in WEIGHTS.iterdir())
+    assert sorted(files) == sorted(file.name for file in folder.iterdir())
     for name, content in files.items():
-        assert (WEIGHTS / name).read_bytes() == content, name
+        assert (folder / name).read_bytes() == content, name
+    assert read_config(folder).fusion_config.kind == kind
 
 
-def test_the_recorded_digests_are_the_committed_files() -> None:
-    recorded = golden.read_record().sha256
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_recorded_digests_are_the_committed_files(kind: FusionKind) -> None:
+    recorded = golden.read_record(golden_of(kind)).sha256
 
     for name, digest in recorded.items():
-        assert sha256(((GOLDEN if name == "outputs.safetensors" else WEIGHTS) / name).read_bytes()) == digest
-    assert set(recorded) == {file.name for file in WEIGHTS.iterdir()} | {"outputs.safetensors"}
+        folder = golden_of(kind) if name == "outputs.safetensors" else weights_of(kind)
+        assert sha256((folder / name).read_bytes()) == digest
+    assert set(recorded) == {file.name for file in weights_of(kind).iterdir()} | {"outputs.safetensors"}
 
 
-def test_the_recorded_outputs_are_what_float64_gives() -> None:
-    run, pixels_BCYX = golden.exact_run()
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_recorded_outputs_are_what_float64_gives(kind: FusionKind) -> None:
+    run, pixels_BCYX = golden.exact_run(weights_of(kind))
     outputs = run(pixels_BCYX)
-    recorded = golden.read_outputs()
+    recorded = golden.read_outputs(golden_of(kind))
 
     assert list(recorded) == list(outputs)
     for name, tensor in recorded.items():
@@ -64,12 +82,9 @@ def test_the_largest_error_is_relative_to_the_largest_number() -> None:
     assert largest([{"x": expected["x"] + 1}], expected) == {"x": 0.25}
 
 
-def test_the_whole_bundle_is_small() -> None:
-    assert sum(file.stat().st_size for folder in (WEIGHTS, GOLDEN) for file in folder.iterdir()) < 4 * MIB
-
-
-def test_weights_are_exact_in_every_served_type_and_lively() -> None:
-    for name, tensor in tensorfile.read_tensors(WEIGHTS / "model.safetensors").items():
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_are_exact_in_every_served_type_and_lively(kind: FusionKind) -> None:
+    for name, tensor in tensorfile.read_tensors(weights_of(kind) / "model.safetensors").items():
         assert tensor.dtype == torch.bfloat16
         assert torch.equal(tensor.to(torch.float16).to(torch.float32), tensor.to(torch.float32)), name
         assert tensor.isfinite().all(), name
@@ -103,14 +118,14 @@ def test_safetensors_reads_what_is_written_and_the_other_way_round(tmp_path: Pat
 def test_a_file_that_is_no_safetensors_file_is_one_line(folder: Path, damage: bytes) -> None:
     (folder / "model.safetensors").write_bytes(damage)
     with pytest.raises(MMDoctorError, match="not a whole safetensors file"):
-        load(folder)
+        load_model(folder)
 
 
 def test_a_cut_file_says_where(folder: Path) -> None:
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-2])
     with pytest.raises(MMDoctorError, match="a tensor ends at byte"):
-        load(folder)
+        load_model(folder)
 
 
 def test_a_missing_tensor_is_named(folder: Path) -> None:
@@ -118,14 +133,14 @@ def test_a_missing_tensor_is_named(folder: Path) -> None:
     del tensors["lm_head.weight"]
     (folder / "model.safetensors").write_bytes(tensorfile.to_bytes(tensors))
     with pytest.raises(MMDoctorError, match=r"1 tensors missing.*first: lm_head\.weight"):
-        load(folder)
+        load_model(folder)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_a_missing_file_is_one_line(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(MMDoctorError, match=f"{name} cannot be"):
-        load(folder)
+        load_model(folder)
 
 
 def test_an_exported_folder_is_the_bundled_one(model: ReferenceModel, tmp_path: Path) -> None:
@@ -139,7 +154,7 @@ def test_an_exported_folder_is_the_bundled_one(model: ReferenceModel, tmp_path: 
     assert {name: tuple(t.shape) for name, t in tensors.items()} == {
         name: tuple(t.shape) for name, t in model.state_dict().items()
     }
-    for name, tensor in load(target).state_dict().items():
+    for name, tensor in load_model(target).state_dict().items():
         assert torch.equal(tensor, tensors[name].float())
 
 
