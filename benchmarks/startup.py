@@ -4,7 +4,7 @@ from pathlib import Path
 
 from _measure import BASELINE, baseline, compare, mmdoctor, show, verdict
 
-MODEL = Path(__file__).parents[1] / "mmdoctor" / "reference" / "weights"
+MODEL = Path(__file__).parents[1] / "mmdoctor" / "reference" / "weights" / "hybrid"
 HELP, RULES, CHECK = "mmdoctor --help", "mmdoctor rules", "mmdoctor check --depth headers"
 
 
