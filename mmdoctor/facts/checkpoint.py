@@ -183,6 +183,22 @@ class CompleteCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: Checkpoint
 
 
+class ShardSet(msgspec.Struct, frozen=True, kw_only=True):
+    """A complete numbered set of shards of which every header was read."""
+
+    index: str
+    """Name that the index of such a set has."""
+    files: tuple[WeightFile, ...]
+    """In order of their numbers."""
+
+    def index_text(self) -> str:
+        """The content of the index, as transformers writes it."""
+        where = {tensor.name: file.path for file in self.files for tensor in file.tensors}
+        total = sum(tensor.nbytes for file in self.files for tensor in file.tensors)
+        content = {"metadata": {"total_size": total}, "weight_map": dict(sorted(where.items()))}
+        return msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n"
+
+
 class ChecksumMismatch(msgspec.Struct, frozen=True, kw_only=True):
     """A member of a zip archive whose bytes do not give the CRC-32 that the archive records."""
 

@@ -42,7 +42,7 @@ def checkpoint(source: Source) -> Checkpoint:
     gaps = list(selection.gaps)
     tensors: dict[str, Tensor] = {}
     for entry in selection.files:
-        file, gap = _read(source, entry)
+        file, gap = read_header(source, entry)
         files.append(file)
         if gap:
             gaps.append(gap)
@@ -85,7 +85,7 @@ def _nothing(source: Source, selection: Selection) -> NotApplicable | Unavailabl
     return NotApplicable("the folder holds no weights")
 
 
-def _read(source: Source, entry: FileEntry) -> tuple[WeightFile, str | None]:
+def read_header(source: Source, entry: FileEntry) -> tuple[WeightFile, str | None]:
     """A file and, where tensors of it may be unknown, why."""
     if entry.problem is not None:
         return WeightFile(path=entry.path, kind=entry.kind, size=0), f"{entry.path}: {entry.problem}"

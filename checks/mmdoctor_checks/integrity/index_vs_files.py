@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mmdoctor.check import check
-from mmdoctor.facts.checkpoint import Checkpoint, ShardIndex
+from mmdoctor.facts.checkpoint import Checkpoint, ShardIndex, ShardSet
 from mmdoctor.facts.documents import escape
 from mmdoctor.facts.source import WEIGHT_KINDS, FileEntry, FileKind, Source
-from mmdoctor.finding import Evidence, Fix, Problem, Severity
+from mmdoctor.finding import Evidence, Fix, Problem, Rewriting, Severity
 from mmdoctor.location import Location
 from mmdoctor.readers.names import SHARD, clean_name, is_unsafe_path, shards_missing
 from mmdoctor.wording import counted
@@ -19,7 +19,9 @@ _REBUILD = "rebuild the index from the headers of the shards (save the model aga
 
 
 @check("INT005", Severity.ERROR)
-def index_vs_files(source: Source, index: ShardIndex | None, checkpoint: Checkpoint | None) -> Iterator[Problem]:
+def index_vs_files(
+    source: Source, index: ShardIndex | None, checkpoint: Checkpoint | None, shards: ShardSet | None = None
+) -> Iterator[Problem]:
     """The index of the shards and the shards themselves do not belong together.
 
     ## What it checks
@@ -45,7 +47,7 @@ def index_vs_files(source: Source, index: ShardIndex | None, checkpoint: Checkpo
     """
     if index is None:
         if checkpoint is not None and source.single is None:
-            yield from _without_index(source, [f.path for f in checkpoint.files])
+            yield from _without_index(source, [f.path for f in checkpoint.files], shards)
         return
     if index.broken is not None:
         return  # INT025 says why
@@ -56,16 +58,16 @@ def index_vs_files(source: Source, index: ShardIndex | None, checkpoint: Checkpo
         yield Problem(
             f"{index.file}: {'; '.join(index.problems)}; transformers stops with a KeyError or finds no shards",
             because=[Evidence("index", index.problems[0], Location(file=index.file))],
-            fix=Fix(_REBUILD),
+            fix=_rebuild(index, shards),
         )
-    yield from _files(source, index)
+    yield from _files(source, index, shards)
     if checkpoint is not None and checkpoint.index is not None and not checkpoint.gaps:
-        yield from _tensors(index, checkpoint)
+        yield from _tensors(index, checkpoint, shards)
     elif checkpoint is not None and checkpoint.index is None and checkpoint.files:
         yield from _shadowed(source, index, checkpoint)
 
 
-def _without_index(source: Source, files: Sequence[str]) -> Iterator[Problem]:
+def _without_index(source: Source, files: Sequence[str], found: ShardSet | None) -> Iterator[Problem]:
     """Numbered shards that no index names: transformers needs one, llama.cpp and vLLM do not."""
     shards = [n for n in files if SHARD.fullmatch(n)]
     if not shards or any(f.name.endswith(".index.json") for f in source.top()):
@@ -87,7 +89,7 @@ def _without_index(source: Source, files: Sequence[str]) -> Iterator[Problem]:
                 Evidence("shards", len(shards), Location(file=shards[0])),
                 Evidence("index", None, expected=index),
             ],
-            fix=Fix(f"download {index}, or {_REBUILD}"),
+            fix=_rebuild(None, found, f"download {index}, or {_REBUILD}"),
         )
 
 
@@ -109,7 +111,7 @@ def _entry(index: ShardIndex, file: str) -> Location:
     return Location(file=index.file, pointer=f"/weight_map/{escape(tensor)}")
 
 
-def _files(source: Source, index: ShardIndex) -> Iterator[Problem]:
+def _files(source: Source, index: ShardIndex, shards: ShardSet | None) -> Iterator[Problem]:
     listed = {f.path: f for f in source.files}
     misnamed = {clean_name(f.name) for f in source.top()}  # INT006 names these
     wanted = [n for n in index.files() if not is_unsafe_path(n)]
@@ -119,7 +121,7 @@ def _files(source: Source, index: ShardIndex) -> Iterator[Problem]:
     if gone and not real:
         others = _complete_set(source, index)
         if others:
-            yield _stale(index, gone, others)
+            yield _stale(index, gone, others, shards)
         elif len(gone) + len([n for n in wanted if n in listed]) == len(wanted):
             yield Problem(
                 f"none of the {len(wanted)} shards that {index.file} names is here: only the configuration "
@@ -136,7 +138,7 @@ def _files(source: Source, index: ShardIndex) -> Iterator[Problem]:
         yield _missing(index, gone, len(wanted))
     unnumbered = [n for n in shards_missing(wanted) if SHARD.fullmatch(n) and not _is_empty(listed.get(n))]
     if unnumbered and not gone:
-        yield _hole(source, index, unnumbered)
+        yield _hole(source, index, unnumbered, shards)
 
 
 def _is_empty(entry: FileEntry | None) -> bool:
@@ -152,7 +154,7 @@ def _complete_set(source: Source, index: ShardIndex) -> list[str]:
     return names if names and not shards_missing(names) else []
 
 
-def _stale(index: ShardIndex, gone: Sequence[str], others: Sequence[str]) -> Problem:
+def _stale(index: ShardIndex, gone: Sequence[str], others: Sequence[str], shards: ShardSet | None) -> Problem:
     return Problem(
         f"{index.file} names {len(gone)} shards that are not here ({gone[0]} ...), while {len(others)} other "
         "shards form a "
@@ -161,7 +163,7 @@ def _stale(index: ShardIndex, gone: Sequence[str], others: Sequence[str]) -> Pro
             Evidence("shard named", gone[0], _entry(index, gone[0]), expected=others[0]),
             Evidence("shards present", len(others), Location(file=others[0])),
         ],
-        fix=Fix(_REBUILD),
+        fix=_rebuild(index, shards),
     )
 
 
@@ -178,7 +180,7 @@ def _missing(index: ShardIndex, gone: Sequence[str], total: int) -> Problem:
     )
 
 
-def _hole(source: Source, index: ShardIndex, unnumbered: Sequence[str]) -> Problem:
+def _hole(source: Source, index: ShardIndex, unnumbered: Sequence[str], shards: ShardSet | None) -> Problem:
     first = unnumbered[0]
     here = source.entry(first) is not None
     rest = "it is here and never read" if here else "it is not here either"
@@ -187,12 +189,14 @@ def _hole(source: Source, index: ShardIndex, unnumbered: Sequence[str]) -> Probl
         f"(first: {first}, {rest}): "
         "their layers would stay random",
         because=[Evidence("shard without an entry", first, Location(file=index.file, pointer="/weight_map"))],
-        fix=Fix(_REBUILD if here else f"find out whether {first} belongs to the model; then rebuild the index"),
+        fix=_rebuild(index, shards)
+        if here
+        else Fix(f"find out whether {first} belongs to the model; then rebuild the index"),
         severity=Severity.ERROR if here else Severity.WARNING,
     )
 
 
-def _tensors(index: ShardIndex, checkpoint: Checkpoint) -> Iterator[Problem]:
+def _tensors(index: ShardIndex, checkpoint: Checkpoint, shards: ShardSet | None) -> Iterator[Problem]:
     where: dict[str, set[str]] = {}
     for file in checkpoint.files:
         for tensor in file.tensors:
@@ -215,7 +219,7 @@ def _tensors(index: ShardIndex, checkpoint: Checkpoint) -> Iterator[Problem]:
             "transformers finds them, "
             "loaders that look them up by name do not",
             because=[_mapped(index, n, min(where[n])) for n in moved[:5]],
-            fix=Fix(_REBUILD),
+            fix=_rebuild(index, shards),
             severity=Severity.WARNING,
         )
     extra = [n for n in where if n not in index.weight_map]
@@ -225,7 +229,7 @@ def _tensors(index: ShardIndex, checkpoint: Checkpoint) -> Iterator[Problem]:
             "reports them "
             "missing, loaders that go by the index never read them",
             because=[Evidence("tensor without an entry", n, Location(file=min(where[n]), tensor=n)) for n in extra[:5]],
-            fix=Fix(_REBUILD),
+            fix=_rebuild(index, shards),
             severity=Severity.WARNING,
         )
     stored = sum(t.nbytes for f in checkpoint.files for t in f.tensors)
@@ -236,6 +240,13 @@ def _tensors(index: ShardIndex, checkpoint: Checkpoint) -> Iterator[Problem]:
             because=[Evidence("total_size (bytes)", index.total_size.value, index.total_size.at, expected=stored)],
             severity=Severity.NOTE,
         )
+
+
+def _rebuild(index: ShardIndex | None, shards: ShardSet | None, text: str = _REBUILD) -> Fix:
+    """The index as the headers of a complete set of shards give it; only words where there is no such set."""
+    if shards is None or (index is not None and index.file != shards.index):
+        return Fix(text)
+    return Fix(text, (Rewriting(file=shards.index, content=shards.index_text()),))
 
 
 def _mapped(index: ShardIndex, name: str, found: str) -> Evidence:

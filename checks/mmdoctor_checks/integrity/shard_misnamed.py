@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from mmdoctor.check import check
 from mmdoctor.facts.checkpoint import ShardIndex
 from mmdoctor.facts.source import FileEntry, Source
-from mmdoctor.finding import Evidence, Fix, Problem, Severity
+from mmdoctor.finding import Evidence, Fix, Problem, Renaming, Severity
 from mmdoctor.location import Location
 from mmdoctor.readers.names import SHARD, clean_name, is_model_name, is_weight_name, unfinished
 
@@ -67,7 +67,9 @@ def _lost(found: list[tuple[FileEntry, str]], severity: Severity) -> Problem:
     if broken:
         fix = Fix(f"download {found[0][1]} again: {broken[0].path} was not finished")
     else:
-        fix = Fix("; ".join(f"mv '{e.path}' '{c}'" for e, c in found[:5]))
+        places = [c for _, c in found]
+        renamings = tuple(Renaming(file=e.path, to=c) for e, c in found) if len({*places}) == len(places) else ()
+        fix = Fix("; ".join(f"mv '{e.path}' '{c}'" for e, c in found[:5]), renamings)
     return Problem(
         f"{what} there under a name that no loader looks for: {entry.path} instead of {clean}; its content is "
         "not loaded",
