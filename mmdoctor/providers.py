@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from mmdoctor.facts.audio_tokens import AudioTokenCounts
 from mmdoctor.facts.checkpoint import Checkpoint, Checksums, CompleteCheckpoint, ShardIndex
 from mmdoctor.facts.documents import Documents
 from mmdoctor.facts.hub_cache import HubCache
@@ -53,6 +54,7 @@ _WHERE: dict[type, str] = {
     AudioModel: "mmdoctor.architectures:audio_model",
     SpecialTokenIds: "mmdoctor.architectures:special_token_ids",
     ImageTokenCounts: "mmdoctor.architectures.image_tokens:image_token_counts",
+    AudioTokenCounts: "mmdoctor.architectures.audio_tokens:audio_token_counts",
     LlavaProcessor: "mmdoctor.architectures.image_tokens.llava:llava_processor",
     Parts: "mmdoctor.architectures.parts:parts",
     Description: "mmdoctor.architectures.describe:describe",
