@@ -185,6 +185,8 @@ def _rest(page: Page, report: Report, verbose: bool) -> None:
         page.paragraph(("passed: ", "bold"), (", ".join(report.passed), ""), hang=2)
     if report.findings:
         page.blank()
+        if codes := words.settled_by_program(report.findings):
+            page.paragraph((f"{', '.join(codes)}: ", ""), (f"mmdoctor fix {words.quoted(report.artifact.path)}", ""))
         page.paragraph((f"more: mmdoctor explain {report.findings[0].code}", _DIM))
 
 

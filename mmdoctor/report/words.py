@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeGuard
 
 from mmdoctor.facts.machine import Machine, Target
-from mmdoctor.finding import Evidence, Severity
+from mmdoctor.finding import Confidence, Evidence, Finding, Severity
 from mmdoctor.location import Location
 from mmdoctor.report.model import Artifact, PartSummary, Report, SkippedCheck
 from mmdoctor.report.text import bytes_of, count, parameters_of, plain, seconds_of, value_of
@@ -147,3 +147,20 @@ def machine_of(machine: Machine) -> list[tuple[str, str]]:
         *machine.packages.items(),
     ]
     return [(plain(k), plain(v)) for k, v in rows if v]
+
+
+def settled_by_program(findings: Iterable[Finding]) -> list[str]:
+    """Codes of the findings that `mmdoctor fix` settles."""
+    certain = (
+        f.code
+        for f in findings
+        if f.severity is not Severity.NOTE and f.confidence is Confidence.CERTAIN and f.fix is not None and f.fix.edits
+    )
+    return list(dict.fromkeys(certain))
+
+
+def quoted(path: str) -> str:
+    """A path to paste into a shell."""
+    import shlex
+
+    return shlex.quote(plain(path))
