@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mmdoctor.facts.audio_tokens import AudioTokenCounts
-from mmdoctor.facts.checkpoint import Checkpoint, Checksums, CompleteCheckpoint, ShardIndex
+from mmdoctor.facts.checkpoint import Checkpoint, Checksums, CompleteCheckpoint, ShardIndex, ShardSet
 from mmdoctor.facts.documents import Documents
 from mmdoctor.facts.hub_cache import HubCache
-from mmdoctor.facts.image_tokens import ImageTokenCounts, LlavaProcessor
-from mmdoctor.facts.machine import Accelerator, Machine
+from mmdoctor.facts.image_tokens import AnyresGrids, ImagePrices, ImageTokenCounts, LargestImage, LlavaProcessor
+from mmdoctor.facts.machine import Accelerator, Libraries, Machine
 from mmdoctor.facts.memory import WeightMemory
 from mmdoctor.facts.model import AudioModel, ModelConfig, MultimodalModel, SpecialTokenIds, TextModel, VisionModel
 from mmdoctor.facts.parts import AttentionBlocks, Description, Embeddings, LayerStacks, Parts
 from mmdoctor.facts.pickles import Pickles
 from mmdoctor.facts.quantisation import Adapter, AdapterBase, PackedModules, QuantisationConfig
 from mmdoctor.facts.reference import SelfTest
+from mmdoctor.facts.sound import SoundPath
 from mmdoctor.facts.tokenizer import (
     AudioProcessor,
     ChatTemplates,
@@ -32,6 +33,7 @@ Provider = Callable[..., Any]
 _WHERE: dict[type, str] = {
     Checkpoint: "mmdoctor.readers.checkpoint:checkpoint",
     CompleteCheckpoint: "mmdoctor.readers.checkpoint:complete_checkpoint",
+    ShardSet: "mmdoctor.readers.shard_set:shard_set",
     ShardIndex: "mmdoctor.readers.index:shard_index",
     HubCache: "mmdoctor.readers.hub_cache:hub_cache",
     AdapterBase: "mmdoctor.readers.adapter_base:adapter_base",
@@ -55,7 +57,11 @@ _WHERE: dict[type, str] = {
     SpecialTokenIds: "mmdoctor.architectures:special_token_ids",
     ImageTokenCounts: "mmdoctor.architectures.image_tokens:image_token_counts",
     AudioTokenCounts: "mmdoctor.architectures.audio_tokens:audio_token_counts",
+    AnyresGrids: "mmdoctor.architectures.image_tokens.anyres:anyres_grids",
+    LargestImage: "mmdoctor.architectures.image_tokens.prices:largest_image",
+    ImagePrices: "mmdoctor.architectures.image_tokens.prices:image_prices",
     LlavaProcessor: "mmdoctor.architectures.image_tokens.llava:llava_processor",
+    SoundPath: "mmdoctor.architectures.sound:sound_path",
     Parts: "mmdoctor.architectures.parts:parts",
     Description: "mmdoctor.architectures.describe:describe",
     LayerStacks: "mmdoctor.architectures.parts:layer_stacks",
@@ -65,6 +71,7 @@ _WHERE: dict[type, str] = {
     PackedModules: "mmdoctor.architectures.packed:packed_modules",
     Machine: "mmdoctor.probes.machine:machine",
     Accelerator: "mmdoctor.target:accelerator",
+    Libraries: "mmdoctor.target:libraries",
     WeightMemory: "mmdoctor.memory.weights:weight_memory",
     SelfTest: "mmdoctor.probes.reference:self_test",
 }

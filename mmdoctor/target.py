@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from mmdoctor.engine import Unavailable
 from mmdoctor.errors import UsageError
-from mmdoctor.facts.machine import Accelerator, Machine, Target
+from mmdoctor.facts.machine import Accelerator, Libraries, Machine, Target
 from mmdoctor.memory import lookup
 
 ENGINES = ("vllm", "sglang", "transformers", "llama.cpp")
@@ -78,6 +78,22 @@ def accelerator(target: Target) -> Accelerator:
         capability=target.gpu_capability,
         at_hand=not target.from_flags,
     )
+
+
+def libraries(target: Target, machine: Machine) -> Libraries:
+    """The libraries of the deployment: the machine's, unless the flags name another place.
+
+    A GPU that is not here is another machine, whose packages are not known; so is an engine of another version, of
+    which nothing but that version is known.
+    """
+    engine, version = target.engine, target.engine_version
+    known = machine.packages.get(engine or "")
+    if engine is not None and (known is None or version not in (None, known)):
+        return Libraries(versions={engine: version} if version else {})
+    if engine is None and target.from_flags and machine.saved_as is None:
+        return Libraries()
+    where = "installed here" if machine.saved_as is None else f"in {machine.saved_as}"
+    return Libraries(versions=machine.packages, where=where, complete=True, at_hand=machine.saved_as is None)
 
 
 def _named(flags: Target, gpu: str) -> Target:

@@ -1,11 +1,13 @@
 """Flags and the machine at hand make the target."""
 
+import msgspec
 import pytest
 
 from mmdoctor.engine import Unavailable
 from mmdoctor.errors import UsageError
-from mmdoctor.facts.machine import Gpu, Machine
-from mmdoctor.target import accelerator, resolve_target
+from mmdoctor.facts.machine import Gpu, Libraries, Machine
+from mmdoctor.finding import Severity
+from mmdoctor.target import accelerator, libraries, resolve_target
 
 GIB = 2**30
 
@@ -87,3 +89,53 @@ def test_counted_gpus() -> None:
 def test_flags_that_mean_nothing(flags: dict, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         resolve_target(**flags)
+
+
+HERE = msgspec.structs.replace(host(), packages={"transformers": "4.57.6", "vllm": "0.11.0"})
+PROD = msgspec.structs.replace(HERE, saved_as="prod.json")
+
+
+@pytest.mark.parametrize("flags", [{}, {"engine": "vllm"}, {"engine": "vllm==0.11.0"}, {"engine": "transformers"}])
+def test_the_libraries_here_load_the_model(flags: dict) -> None:
+    known = libraries(resolve_target(**flags), HERE)
+
+    assert known.at_hand
+    assert known.named("transformers") == "transformers 4.57.6 (installed here)"
+    assert known.severity_before("transformers", "5") is Severity.ERROR
+    assert known.severity_before("transformers", "4.57.6") is None
+    assert known.severity_from("transformers", "5") is None
+    assert known.severity_from("transformers", "4.57") is Severity.ERROR
+    assert known.lacks("sentencepiece")
+
+
+@pytest.mark.parametrize(
+    "flags", [{"gpu": "L4"}, {"engine": "sglang"}, {"engine": "llama.cpp"}, {"engine": "vllm==0.9.0"}]
+)
+def test_the_libraries_of_another_place_are_not_known(flags: dict) -> None:
+    known = libraries(resolve_target(**flags), HERE)
+
+    assert (known.version("transformers"), known.named("transformers")) == (None, "transformers")
+    assert known.severity_before("transformers", "5") is Severity.NOTE
+    assert known.severity_from("transformers", "5") is Severity.NOTE
+    assert not known.lacks("sentencepiece")
+
+
+def test_the_engine_names_a_version() -> None:
+    known = libraries(resolve_target(engine="transformers==4.44.0"), HERE)
+
+    assert known.older("transformers", "4.45")
+    assert not known.at_hand
+
+
+@pytest.mark.parametrize("flags", [{}, {"gpu": "L4"}, {"engine": "vllm"}])
+def test_libraries_of_a_saved_environment(flags: dict) -> None:
+    known = libraries(resolve_target(**flags), PROD)
+
+    assert known.named("transformers") == "transformers 4.57.6 (in prod.json)"
+    assert known.lacks("sentencepiece")
+    assert not known.at_hand
+
+
+@pytest.mark.parametrize("version", ["5.0.0rc1", "5.0.0.dev0", "5.1.0+local"])
+def test_a_pre_release_has_what_its_release_has(version: str) -> None:
+    assert not Libraries(versions={"transformers": version}).older("transformers", "5")

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from mmdoctor.finding import Severity
+from mmdoctor.versions import older
+
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     """One visible accelerator, read through NVML without a CUDA context."""
@@ -42,6 +45,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """Highest CUDA version that the driver supports."""
     packages: Mapping[str, str] = {}
     """Installed packages that matter to a deployment, name to version."""
+    saved_as: str | None = None
+    """Name of the file that describes it (`--env`); None for the machine at hand."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,3 +92,67 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True):
     capability: tuple[int, int] | None = None
     at_hand: bool = False
     """It is in this machine, rather than named by the user."""
+
+
+class Libraries(msgspec.Struct, frozen=True, kw_only=True):
+    """The libraries that are to load the artefact: those installed here, of `--env`, or of `--engine NAME==VERSION`.
+
+    What is wrong with a file for every version is judged without this fact. What is wrong for some versions only is an
+    error where the library of the deployment is one of them, and at most a note where it is not known:
+
+        severity = libraries.severity_before("transformers", "5")   # error, note or None
+        if severity is not None:
+            yield Problem(f"... {libraries.named('transformers')} does not read ...", ..., severity=severity)
+
+    The fact is always there, so a rule asks for `Libraries`, not for `Libraries | None`. It comes with the machine,
+    which every run describes, so it costs nothing; no package is imported.
+    """
+
+    versions: Mapping[str, str] = {}
+    """Distribution name (lower case, hyphens) to version, of those in `mmdoctor.probes.machine.PACKAGES`."""
+    where: str = ""
+    """Where they are, to put behind a name and version: `installed here`, `in prod.json`; empty where not known."""
+    complete: bool = False
+    """Whether all are known, so that one which is not named is not installed."""
+    at_hand: bool = False
+    """Whether they are installed in this Python, so that their files can be looked into."""
+
+    def version(self, name: str) -> str | None:
+        """The version of a library, None where it is not installed or not known."""
+        return self.versions.get(name)
+
+    def lacks(self, name: str) -> bool:
+        """Whether a library is known not to be installed."""
+        return self.complete and name not in self.versions
+
+    def older(self, name: str, than: str) -> bool:
+        """Whether a library is known to be of a version before another; a pre-release counts as what it leads to."""
+        return older(_release(self.versions.get(name)), than)
+
+    def severity_before(self, name: str, version: str) -> Severity | None:
+        """How bad a file is that a library cannot load before a version.
+
+        An error where the library is older, nothing where it is not, and a note where its version is not known.
+        """
+        if name not in self.versions:
+            return Severity.NOTE
+        return Severity.ERROR if self.older(name, version) else None
+
+    def severity_from(self, name: str, version: str) -> Severity | None:
+        """How bad a file is that a library cannot load from a version on: the reverse of `severity_before`."""
+        if name not in self.versions:
+            return Severity.NOTE
+        return None if self.older(name, version) else Severity.ERROR
+
+    def named(self, name: str) -> str:
+        """A library in words: `transformers 4.57.6 (installed here)`; its name alone where its version is not known."""
+        version = self.versions.get(name)
+        return name if version is None else f"{name} {version} ({self.where})" if self.where else f"{name} {version}"
+
+
+def _release(version: str | None) -> str | None:
+    """A version without its pre-release: 5.0.0rc1 and 4.49.0.dev0 have what 5.0.0 and 4.49.0 have."""
+    if version is None:
+        return None
+    cut = next((i for i, c in enumerate(version) if c not in "0123456789."), len(version))
+    return version[:cut].rstrip(".") or version

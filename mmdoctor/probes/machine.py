@@ -12,8 +12,8 @@ PACKAGES = (
     "accelerate", "autoawq", "auto-gptq", "bitsandbytes", "compressed-tensors", "decord", "flash-attn",
     "flashinfer-python", "gguf", "gptqmodel", "huggingface-hub", "librosa", "llama-cpp-python", "mistral-common",
     "numpy", "optimum", "peft", "pillow", "protobuf", "qwen-vl-utils", "safetensors", "sentencepiece", "sglang",
-    "timm", "tokenizers", "torch", "torchaudio", "torchcodec", "torchvision", "transformers", "triton", "vllm",
-    "xformers",
+    "tiktoken", "timm", "tokenizers", "torch", "torchaudio", "torchcodec", "torchvision", "transformers", "triton",
+    "vllm", "xformers",
 )  # fmt: skip
 """Distributions whose version decides whether a multimodal model loads and runs."""
 
