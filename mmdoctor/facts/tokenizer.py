@@ -139,6 +139,8 @@ class AudioProcessor(msgspec.Struct, frozen=True, kw_only=True):
     """Mel bins."""
     sampling_rate: Reading[int] | None = None
     """Hertz."""
+    others: tuple[Settings, ...] = ()
+    """Other copies, which this loader passes over and another version would take; see `ImageProcessor.others`."""
 
 
 class Processor(msgspec.Struct, frozen=True, kw_only=True):

@@ -75,11 +75,13 @@ def audio_processor(documents: Documents) -> AudioProcessor:
         NotApplicable: no file has settings for sound.
         Unavailable: the file is there and cannot be parsed.
     """
-    settings = next(_audio_settings(documents), None)
-    if settings is None:
+    found = tuple(_audio_settings(documents))
+    if not found:
         raise _absence(documents, "no file has settings for sound")
+    settings = found[0]
     return AudioProcessor(
         settings=settings,
+        others=found[1:],
         type=settings.read("feature_extractor_type", str) or settings.read("audio_processor_type", str),
         feature_size=settings.read("feature_size", int) or settings.read("num_mel_bins", int),
         sampling_rate=settings.read("sampling_rate", int),
