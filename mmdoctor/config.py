@@ -22,6 +22,8 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     dtype: str | None = None
     tensor_parallel_size: int | None = None
     gpu_memory_utilization: float | None = None
+    env: Path | None = None
+    """A machine as `mmdoctor env --format json` wrote it."""
 
     def over(self, other: "Wishes") -> "Wishes":
         """These wishes, with the other's where these say nothing."""
@@ -160,6 +162,7 @@ class _Reader:
             "dtype": self.text_of,
             "tensor-parallel-size": lambda p, v: self.number(p, v, int),
             "gpu-memory-utilization": lambda p, v: self.number(p, v, int, float),
+            "env": lambda p, v: self.file.parent / self.text_of(p, v),
         }
         return {name: Wishes(**self.fields((*path, name), table, readers)) for name, table in value.items()}
 

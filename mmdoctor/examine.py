@@ -109,12 +109,17 @@ def _engine(source: Source, depth: Depth, wishes: Wishes, rules: Rules, progress
     from mmdoctor.target import resolve_target
 
     flags = msgspec.structs.asdict(wishes)
+    saved = flags.pop("env")
     named = resolve_target(**flags)
 
     def at_hand(machine: Machine) -> Target:
         return resolve_target(**flags, machine=lambda: machine)
 
     given: dict[type, object] = {Source: source, Depth: depth, Progress: progress}
+    if saved is not None:
+        from mmdoctor.report import env_v1
+
+        given[Machine] = env_v1.read(saved)
     if named.from_flags:
         given[Target] = named
         return Engine(Providers(rules.providers), given)

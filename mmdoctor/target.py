@@ -116,6 +116,7 @@ def _at_hand(flags: Target, machine: Callable[[], Machine] | None) -> Target:
     here = machine()
     if not here.gpus:
         return replace(flags, gpu_note=here.gpu_note)
+    saved = here.saved_as is not None
     # Engines that split a model want equal cards and are limited by the smallest; one card takes the roomiest.
     ranked = sorted(here.gpus, key=lambda g: g.free_bytes, reverse=True)
     card = ranked[min(flags.tensor_parallel_size, len(ranked)) - 1]
@@ -123,11 +124,12 @@ def _at_hand(flags: Target, machine: Callable[[], Machine] | None) -> Target:
         flags,
         gpu=card.name,
         gpu_memory_bytes=card.total_bytes,
-        gpu_free_bytes=card.free_bytes,
+        gpu_free_bytes=None if saved else card.free_bytes,
         gpu_reserved_bytes=card.reserved_bytes,
         gpu_count=len(here.gpus),
         gpu_unified=card.unified,
         gpu_capability=card.capability,
+        from_flags=saved,
     )
 
 

@@ -103,6 +103,10 @@ def check(
     gpu_memory_utilization: Annotated[
         str | None, typer.Option(help="Share of the GPU's memory that the engine takes, 0 to 1.", metavar="SHARE")
     ] = None,
+    env: Annotated[
+        str | None,
+        typer.Option(help="The machine to serve on, as `mmdoctor env --format json` wrote it there.", metavar="FILE"),
+    ] = None,
     target: Annotated[
         str | None, typer.Option(help="A set of target settings in the configuration.", metavar="NAME")
     ] = None,
@@ -135,6 +139,7 @@ def check(
         dtype=dtype,
         tensor_parallel_size=number("--tensor-parallel-size", tensor_parallel_size, int),
         gpu_memory_utilization=number("--gpu-memory-utilization", gpu_memory_utilization, float),
+        env=None if env is None else Path(env).expanduser(),
     )
     if target is not None:
         wishes = wishes.over(configuration.target(target))

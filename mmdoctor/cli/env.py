@@ -16,24 +16,20 @@ def env(
 ) -> None:
     """Describe this machine as the checks see it.
 
-    With the packages that matter to a deployment; without user and host names.
+    With the packages that matter to a deployment; without user and host names. What --format json writes can be
+    handed to `mmdoctor check --env` on another machine.
     """
-    from mmdoctor import __version__
     from mmdoctor.cli.output import emit
     from mmdoctor.probes.machine import machine
 
     as_json = choice("--format", format_, Format) is Format.JSON
     found = machine()
     if as_json:
-        import json
+        from mmdoctor.report import env_v1
 
-        import msgspec
-
-        from mmdoctor.report import json_v1
-
-        facts = msgspec.to_builtins(json_v1.machine(found))
-        emit(json.dumps({"schema": "mmdoctor/env/v1", "mmdoctor": __version__, **facts}, indent=2) + "\n")
+        emit(env_v1.render(found))
         return
+    from mmdoctor import __version__
     from mmdoctor.report.words import machine_of
 
     rows = [("mmdoctor", __version__), *machine_of(found)]

@@ -48,6 +48,8 @@ def machine(value: Machine) -> MachineV1:
                 total_bytes=gpu.total_bytes,
                 free_bytes=gpu.free_bytes,
                 capability=".".join(map(str, gpu.capability)) if gpu.capability else None,
+                reserved_bytes=gpu.reserved_bytes,
+                unified=gpu.unified,
             )
             for gpu in value.gpus
         ],

@@ -154,10 +154,12 @@ class GpuV1(msgspec.Struct, frozen=True, kw_only=True):
     total_bytes: int
     free_bytes: int
     capability: str | None
+    reserved_bytes: Annotated[int, msgspec.Meta(description="Kept by driver and firmware, part of the total.")] = 0
+    unified: Annotated[bool, msgspec.Meta(description="It shares the system's memory.")] = False
 
 
 class MachineV1(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine that ran the checks."""
+    """The machine that the model is checked for: the one at hand, or that of `--env`."""
 
     platform: str
     python: str

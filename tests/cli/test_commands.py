@@ -79,6 +79,41 @@ def test_env(program: Program):
     assert data["ram_bytes"] > 0
 
 
+def test_env_of_another_machine_is_the_target(program: Program, small_model: Path):
+    data = json.loads(program("env", "--format", "json").out)
+    gpu = {"name": "NVIDIA L4", "total_bytes": 24 * 2**30, "free_bytes": 2**30, "capability": "8.9"}
+    Path("prod.json").write_text(json.dumps(data | {"gpus": [gpu], "packages": {"transformers": "4.44.0"}}))
+
+    report = json.loads(program("check", small_model, "--env", "prod.json", "--format", "json").out)
+    assert report["machine"]["packages"] == {"transformers": "4.44.0"}
+    assert (report["target"]["gpu"], report["target"]["from_flags"]) == ("NVIDIA L4", True)
+
+    Path("mmdoctor.toml").write_text('[targets.prod]\nenv = "prod.json"')
+    again = json.loads(program("check", small_model, "--target", "prod", "--format", "json").out)
+    assert again["target"] == report["target"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read: No such file"),
+        ("{", "not written by `mmdoctor env"),
+        ('{"platform": "Linux"}', "not written by `mmdoctor env"),
+        ('{"schema": "mmdoctor/env/v2"}', "its schema is 'mmdoctor/env/v2'"),
+        ("[" * 100_000, "not written by `mmdoctor env"),
+    ],
+)
+def test_env_that_is_none(program: Program, small_model: Path, text: str | None, said: str):
+    if text is not None:
+        Path("prod.json").write_text(text)
+
+    done = program("check", small_model, "--env", "prod.json")
+
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert "prod.json" in done.err
+
+
 def test_describe_the_reference_model(program: Program):
     done = program("reference", "describe")
 
