@@ -16,6 +16,7 @@ from mmdoctor.facts.parts import AttentionBlocks, Description, Embeddings, Layer
 from mmdoctor.facts.pickles import Pickles
 from mmdoctor.facts.quantisation import Adapter, AdapterBase, PackedModules, QuantisationConfig
 from mmdoctor.facts.reference import SelfTest
+from mmdoctor.facts.remote_code import RemoteCode
 from mmdoctor.facts.sound import SoundPath
 from mmdoctor.facts.tokenizer import (
     AudioProcessor,
@@ -26,6 +27,7 @@ from mmdoctor.facts.tokenizer import (
     ProcessorFiles,
     Tokenizer,
     TokenizerFile,
+    Truncation,
 )
 
 Provider = Callable[..., Any]
@@ -39,10 +41,12 @@ _WHERE: dict[type, str] = {
     AdapterBase: "mmdoctor.readers.adapter_base:adapter_base",
     Checksums: "mmdoctor.probes.checksums:checksums",
     Pickles: "mmdoctor.readers.pickle_files:pickles",
+    RemoteCode: "mmdoctor.readers.remote_code:remote_code",
     Documents: "mmdoctor.readers.documents:documents",
     ModelConfig: "mmdoctor.readers.documents:model_config",
     TokenizerFile: "mmdoctor.readers.vocabulary:tokenizer_file",
     Tokenizer: "mmdoctor.readers.tokenizer:tokenizer",
+    Truncation: "mmdoctor.readers.truncation:truncation",
     ImageProcessor: "mmdoctor.readers.processors:image_processor",
     AudioProcessor: "mmdoctor.readers.processors:audio_processor",
     Processor: "mmdoctor.readers.processors:processor",
