@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mmdoctor.facts.tokenizer import Settings
-from mmdoctor.finding import Scalar
+from mmdoctor.finding import Edit, Scalar
 from mmdoctor.location import Location
 
 
@@ -19,6 +19,14 @@ class Used(msgspec.Struct, frozen=True):
     """Where it stands; the section where it is absent and the class default holds."""
     default_of: str | None = None
     """The class whose default it is; None where a file states it."""
+
+    def set_to(self, value: msgspec.Raw | Scalar | dict[str, Scalar]) -> tuple[Edit, ...]:
+        """The change to its file that gives it another value; none where there is no file."""
+        if not self.at.file or self.at.pointer is None:
+            return ()
+        key = self.what.rpartition(".")[2]
+        pointer = self.at.pointer if self.default_of is None else f"{self.at.pointer}/{key}"
+        return (Edit(file=self.at.file, pointer=pointer, value=value),)
 
 
 class Pixels(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +45,12 @@ class Pixels(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers in one packed patch: channels x frames x pixels."""
     sized: bool = False
     """`image_sizes` goes along, so the model knows the size of what it gets."""
+    thumbnail: tuple[int, int] | None = None
+    """(height, width) of the whole image in one more tensor, where that is not of the tiles' size."""
+    layout: tuple[int, int] | None = None
+    """(rows, columns) of tiles, the whole image not counted."""
+    padding: tuple[int, int] = (0, 0)
+    """Patches (below, to the right) of the laid out tiles that are padding."""
     edge: int = 0
     """Edge in pixels of the tiles that the image was cut to, before they were brought to size."""
 
@@ -86,10 +100,76 @@ class ImageTokenCounts(msgspec.Struct, frozen=True, kw_only=True):
     agreeing_copy: Location | None = None
     """Where they disagree: another copy of the image processor's settings with which they would agree. transformers 4
     and 5 look at different copies first."""
+    own: Side | None = None
+    """What the model makes of one tensor of its own `image_size`; None where any size will do or the tensors of an
+    image are not counted one by one."""
+
+    @property
+    def wrong(self) -> TokenCount | None:
+        """The first of them in which the sides disagree or the model refuses the image."""
+        return next((c for c in self.counts if not c.agree or c.features.count is None), None)
 
     def of(self, width: int, height: int) -> TokenCount | None:
         """The counts for an image of that size, if it is among them."""
         return next((c for c in self.counts if (c.width, c.height) == (width, height)), None)
+
+
+class ImageRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The images that the user asks about; a run starts from it."""
+
+    sizes: tuple[tuple[int, int], ...] = ()
+    """(width, height) in pixels."""
+    per_prompt: int = 1
+    """Images of one prompt."""
+
+
+class ImagePrice(msgspec.Struct, frozen=True, kw_only=True):
+    """What an image of one size costs."""
+
+    width: int
+    height: int
+    count: TokenCount | None
+    """None where it cannot be told or the image is refused."""
+    reason: str = ""
+    """Why there is no count."""
+    markers: int | None = 0
+    """Tokens around and between the placeholders (start, end, rows, tiles) that the processor writes beside them, where
+    each is one token; None where that is not known."""
+
+
+class ImagePrices(msgspec.Struct, frozen=True, kw_only=True):
+    """What the images cost that the user asks about."""
+
+    prices: tuple[ImagePrice, ...]
+    per_prompt: int = 1
+
+
+class LargestImage(msgspec.Struct, frozen=True, kw_only=True):
+    """The dearest and the cheapest of many images, of all shapes up to 16 megapixels."""
+
+    dearest: TokenCount
+    cheapest: TokenCount
+
+
+class AnyresGrids(msgspec.Struct, frozen=True, kw_only=True):
+    """The grids that a large image is cut by, as the image processor and as the model list them."""
+
+    processor: Used
+    model: Used
+    example: TokenCount | None = None
+    """An image for which the two lists choose different grids; None where they always choose the same."""
+    chosen: tuple[tuple[int, int], tuple[int, int]] | None = None
+    """Those grids, (height, width) in pixels: the processor's, the model's."""
+    right: tuple[tuple[int, int], ...] = ()
+    """The model's list, (height, width) in pixels."""
+    edge: Used | None = None
+    """Edge in pixels of the tiles that the tower takes."""
+    uneven: tuple[tuple[int, int], ...] = ()
+    """Grids of the model's list, (height, width), that are no whole tiles."""
+    limits: tuple[Used, Used] | None = None
+    """`vision_aspect_ratio` of processor and model, where the family has it."""
+    limited: TokenCount | None = None
+    """An image that becomes another number of tokens by one limit than by the other."""
 
 
 class LlavaProcessor(msgspec.Struct, frozen=True, kw_only=True):

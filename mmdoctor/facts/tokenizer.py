@@ -85,9 +85,22 @@ class TokenizerFile(msgspec.Struct, frozen=True, kw_only=True):
     added: tuple[AddedToken, ...] = ()
     """In file order, ids as stated."""
     first_merge: Reading[str] | Reading[tuple[str, ...]] | None = None
+    truncation: Reading[int] | None = None
+    """`max_length` of tokenizer.json's own truncation."""
+    fixed_length: Reading[int] | None = None
+    """The length that tokenizer.json's own padding fills up to."""
     complete: bool = True
     broken: BrokenDocument | None = None
     """Why it cannot be read; everything else is empty then."""
+
+
+class Truncation(msgspec.Struct, frozen=True, kw_only=True):
+    """The length to which the tokenizer's own settings cut every prompt of a processor."""
+
+    limit: Reading[int]
+    """Tokens."""
+    switch: Reading[bool] | Reading[str] | None = None
+    """The setting that turns it on; None where the length alone does, since nothing says that a prompt is padded."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

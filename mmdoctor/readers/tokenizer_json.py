@@ -34,6 +34,20 @@ class _Model(msgspec.Struct):
 class _File(msgspec.Struct):
     model: _Model
     added_tokens: msgspec.Raw = msgspec.Raw(b"[]")
+    truncation: msgspec.Raw = msgspec.Raw(b"null")
+    padding: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Truncation(msgspec.Struct):
+    max_length: int
+
+
+class _Strategy(msgspec.Struct):
+    Fixed: int
+
+
+class _Padding(msgspec.Struct):
+    strategy: _Strategy
 
 
 _DECODER = msgspec.json.Decoder(_File)
@@ -93,7 +107,20 @@ def tokenizer_json(data: bytes, file: str) -> TokenizerFile:
             for index, token in enumerate(added)
         ),
         first_merge=_first_merge(memoryview(parsed.model.merges), file),
+        truncation=_length(parsed.truncation, _Truncation, file),
+        fixed_length=_length(parsed.padding, _Padding, file),
     )
+
+
+def _length(section: msgspec.Raw, kind: type[_Truncation | _Padding], file: str) -> Reading[int] | None:
+    """The length in a section that may say nothing of one, `"padding": {"strategy": "BatchLongest"}` for one."""
+    try:
+        found = msgspec.json.decode(section, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if isinstance(found, _Truncation):
+        return Reading(found.max_length, Location(file=file, pointer="/truncation/max_length"))
+    return Reading(found.strategy.Fixed, Location(file=file, pointer="/padding/strategy/Fixed"))
 
 
 def _refuse_impossible_ids(ids: dict[str, int], added: list[_Added], largest: int, file: str) -> None:
