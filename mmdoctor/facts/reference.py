@@ -1,6 +1,10 @@
 """What this machine made of the bundled reference model, against what is recorded of it. Plain numbers only."""
 
+from collections.abc import Mapping
+
 import msgspec
+
+from mmdoctor.location import Location
 
 
 class FileDigest(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +82,59 @@ class AttentionRun(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: str | None = None
     """Why this backend does not run here; None when it ran."""
     deviation: Deviation | None = None
+
+
+class ReferenceLayout(msgspec.Struct, frozen=True, kw_only=True):
+    """What a copy of the reference model must hold, as its own configuration has it."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    """Name to shape, of every tensor; empty where the configuration makes no model."""
+    at: Location
+    """Where the configuration stands; the weight file where there is none."""
+    contradiction: str | None = None
+    """What in the configuration does not fit; None when all does."""
+
+
+class ReferenceSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting of a copy of the reference model that is not the one it was trained with."""
+
+    name: str
+    observed: str
+    """As JSON writes it; `none` where there is no such setting."""
+    expected: str
+    at: Location
+
+
+class ReferenceFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """The files beside the weights of a copy of the reference model, against the bundled ones."""
+
+    differences: tuple[ReferenceSetting, ...]
+    """Empty where all that decides an output is the same."""
+
+
+class Scores(msgspec.Struct, frozen=True, kw_only=True):
+    """How well a reference model does what it was trained for, on scenes that its training never showed."""
+
+    scenes: int
+    """Scenes examined; every score but `next_sentence` has one task a scene."""
+    answers: float
+    """Questions answered right, as a fraction."""
+    box_iou: float
+    """Intersection over union of the named object's box, mean over the scenes."""
+    captions: float
+    """Captions that are right to the last word, as a fraction."""
+    matching: float
+    """Captions told right from wrong, as a fraction: half are true, a quarter has one attribute changed, a quarter is
+    another scene's."""
+    masked_words: float
+    """Masked content words found, as a fraction of the words."""
+    masked_patches: float
+    """Mean squared error over the pixels of masked patches, as a fraction of what predicting their mean would have."""
+    next_sentence: float
+    """Second halves of a caption told right from another scene's, as a fraction of the scenes with two objects or
+    more."""
+    seconds: float = 0.0
+    """Duration of the run, without drawing the scenes."""
 
 
 class SelfTest(msgspec.Struct, frozen=True, kw_only=True):

@@ -98,12 +98,12 @@ class Attention(nn.Module):
 
     def ask(self, x_BTD: Tensor, memory: KeyValue, mask: Tensor | None = None) -> Tensor:
         """Attention of x to keys and values at hand; the mask broadcasts to BHTS."""
+        k_BHSd, v_BHSd = memory
         group = self.num_heads // self.num_key_value_heads
+        if group > 1:
+            k_BHSd, v_BHSd = k_BHSd.repeat_interleave(group, dim=1), v_BHSd.repeat_interleave(group, dim=1)
         y_BHTd = IMPLEMENTATIONS[self.implementation](
-            self._split(self.q_proj(x_BTD), self.num_heads),
-            memory.k_BKSd.repeat_interleave(group, dim=1),
-            memory.v_BKSd.repeat_interleave(group, dim=1),
-            mask,
+            self._split(self.q_proj(x_BTD), self.num_heads), k_BHSd, v_BHSd, mask
         )
         y_BTD: Tensor = self.out_proj(y_BHTd.transpose(1, 2).flatten(2))
         return y_BTD

@@ -6,6 +6,15 @@ import msgspec
 
 FusionKind = Literal["early", "late", "hybrid"]
 
+MAX_LAYERS = 1000
+"""Far beyond any published stack; a configuration from elsewhere is read in bounded time."""
+
+
+def _positive(config: msgspec.Struct, *names: str) -> None:
+    for name in names:
+        if (value := getattr(config, name)) < 1:
+            raise ValueError(f"{name} is {value}, expected 1 or more")
+
 
 class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What every stack of Transformer layers needs."""
@@ -22,8 +31,9 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """BERT's 1e-12 is below the smallest fp16 number (6e-8), so it would be no guard there."""
 
     def __post_init__(self) -> None:
-        if self.num_hidden_layers < 0:
-            raise ValueError(f"num_hidden_layers is {self.num_hidden_layers}, expected 0 or more")
+        if not 0 <= self.num_hidden_layers <= MAX_LAYERS:
+            raise ValueError(f"num_hidden_layers is {self.num_hidden_layers}, expected 0 to {MAX_LAYERS}")
+        _positive(self, "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
@@ -48,6 +58,7 @@ class VisionConfig(TransformerConfig, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         TransformerConfig.__post_init__(self)
+        _positive(self, "image_size", "patch_size", "num_channels")
         if self.image_size % self.patch_size:
             raise ValueError(f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}")
 
@@ -167,14 +178,26 @@ class ReferenceConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(str(error)) from None
 
     def with_fusion(self, kind: FusionKind) -> "ReferenceConfig":
-        """The same model with another fusion; early fusion moves the encoders' layers into the joint encoder."""
+        """The same model with another fusion.
+
+        Early and late fusion are three quarters as wide and have one decoder layer, so that all three models together
+        stay small; early fusion moves the encoders' layers into the joint encoder.
+        """
         replace = msgspec.structs.replace
+        if kind == "hybrid":
+            return replace(self, fusion_config=replace(self.fusion_config, kind=kind))
+        vision, text, fusion, decoder = (
+            replace(part, hidden_size=3 * part.hidden_size // 4, intermediate_size=3 * part.intermediate_size // 4)
+            for part in (self.vision_config, self.text_config, self.fusion_config, self.decoder_config)
+        )
+        fusion = replace(fusion, kind=kind)
         if kind == "early":
-            own = self.vision_config.num_hidden_layers
-            return replace(
-                self,
-                vision_config=replace(self.vision_config, num_hidden_layers=0),
-                text_config=replace(self.text_config, num_hidden_layers=0),
-                fusion_config=replace(self.fusion_config, kind=kind, num_hidden_layers=max(own, 1)),
-            )
-        return replace(self, fusion_config=replace(self.fusion_config, kind=kind))
+            fusion = replace(fusion, num_hidden_layers=max(vision.num_hidden_layers, 1))
+            vision, text = replace(vision, num_hidden_layers=0), replace(text, num_hidden_layers=0)
+        return replace(
+            self,
+            vision_config=vision,
+            text_config=text,
+            fusion_config=fusion,
+            decoder_config=replace(decoder, num_hidden_layers=min(decoder.num_hidden_layers, 1)),
+        )

@@ -95,6 +95,7 @@ class ReferenceModel(nn.Module):
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         masked_patches: Tensor | None = None,
+        image_features: Tensor | None = None,
     ) -> Encoded:
         """Encoders, fusion and unified vector, for an image, a text, or both.
 
@@ -104,13 +105,17 @@ class ReferenceModel(nn.Module):
             attention_mask: mask_BT, 1 for a token, 0 for padding; all ones when left out.
             token_type_ids: segments_BT, 0 or 1; all 0 when left out.
             masked_patches: mask_BN, true where a learned vector takes the patch's place.
+            image_features: features_BMD that `vision_model` gave for the pictures, in place of `pixel_values`: several
+                texts about one picture need its features only once.
 
         Raises:
             ValueError: neither an image nor a text is there, or their shapes do not fit the model.
         """
-        image_BMD = text_BTD = projected_image_BMD = projected_text_BTD = None
+        image_BMD = image_features
+        text_BTD = projected_image_BMD = projected_text_BTD = None
         if pixel_values is not None:
             image_BMD = self.vision_model(pixel_values, masked_patches)
+        if image_BMD is not None:
             projected_image_BMD = self.multi_modal_projector.vision(image_BMD)
         if input_ids is not None:
             attention_mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask

@@ -8,7 +8,9 @@ IMAGE_TOKEN = "<image>"  # noqa: S105 - a word of the vocabulary, not a password
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "cyan", "white")
 SHAPES = ("circle", "square", "triangle", "cross", "diamond", "ring")
 SIZES = ("small", "large")
-POSITIONS = ("left", "right", "top", "bottom", "center")
+POSITIONS = ("top left", "top", "top right", "left", "center", "right", "bottom left", "bottom", "bottom right")
+"""Cells of a grid of three by three over the picture, in reading order."""
+
 NUMBERS = ("zero", "one", "two", "three", "four")
 TRUTHS = ("yes", "no")
 
@@ -16,7 +18,7 @@ ANSWERS = (*COLOURS, *SHAPES, *SIZES, *POSITIONS, *NUMBERS, *TRUTHS)
 """Classes of the classification head, in order."""
 
 WORDS = (
-    *ANSWERS,
+    *(*COLOURS, *SHAPES, *SIZES, "left", "right", "top", "bottom", "center", *NUMBERS, *TRUTHS),
     *("a", "an", "the", "and", "or", "of", "in", "on", "at", "to", "with", "there", "it", "nothing", "else"),
     *("what", "which", "where", "how", "many", "is", "are", "does", "has", "find", "describe", "show", "name"),
     *("color", "colour", "shape", "size", "position", "object", "picture", "scene", "background", "black", "same"),

@@ -15,6 +15,8 @@ from mmdoctor.reference.vision import VisionModel, patchify
 
 CONFIG = default_config()
 KINDS: tuple[FusionKind, ...] = ("early", "late", "hybrid")
+VECTORS = ("image_features", "text_features", "fused_image", "fused_text", "unified_vector")
+"""Outputs that are as wide as the model."""
 
 
 def seeded(config: ReferenceConfig) -> ReferenceModel:
@@ -120,8 +122,10 @@ def test_fusions_have_one_interface(kind: FusionKind, batch: Batch) -> None:
     outputs = model(*batch)
     other = model(*batch._replace(pixel_values=batch.pixel_values.flip(0)))
 
+    width = model.config.fusion_config.hidden_size
     assert {name: tuple(t.shape) for name, t in named_outputs(outputs).items()} == {
-        name: tuple(t.shape) for name, t in named_outputs(seeded(CONFIG)(*batch)).items()
+        name: (*t.shape[:-1], width) if name in VECTORS else tuple(t.shape)
+        for name, t in named_outputs(seeded(CONFIG)(*batch)).items()
     }
     assert not torch.allclose(outputs.answer_logits_BA, other.answer_logits_BA, atol=1e-3)
     words_see_the_picture = not torch.equal(
@@ -137,7 +141,7 @@ def test_one_vector_from_any_modality(kind: FusionKind, batch: Batch) -> None:
     text = model.encode(input_ids=batch.input_ids, attention_mask=batch.attention_mask).vector_BD
     both = model.encode(pixel_values=batch.pixel_values, input_ids=batch.input_ids).vector_BD
 
-    assert image.shape == text.shape == both.shape == (2, 128)
+    assert image.shape == text.shape == both.shape == (2, model.config.fusion_config.hidden_size)
     for vector in (image, text, both):
         assert not torch.allclose(vector[0], vector[1], atol=1e-2)
     with pytest.raises(ValueError, match="neither an image"):
@@ -150,7 +154,7 @@ def test_early_fusion_has_one_encoder() -> None:
     assert (early.vision_config.num_hidden_layers, early.text_config.num_hidden_layers) == (0, 0)
     assert early.fusion_config.num_hidden_layers == 4
     with pytest.raises(ValueError, match="vision has 4 layers of its own, text 2, expected 0"):
-        msgspec.structs.replace(CONFIG, fusion_config=early.fusion_config)
+        msgspec.structs.replace(CONFIG, fusion_config=msgspec.structs.replace(CONFIG.fusion_config, kind="early"))
 
 
 def test_distilbert_is_half_of_it_without_segments(batch: Batch) -> None:

@@ -42,7 +42,7 @@ def healthy() -> SelfTest:
 def test_this_machine_computes_right(healthy: SelfTest) -> None:
     assert codes(healthy) == []
     assert healthy.files_intact
-    assert healthy.parameters == 1_947_456
+    assert healthy.parameters == 1_947_972
     assert healthy.seconds < 10
     assert healthy.torch_version == torch.__version__
     assert len(healthy.golden) == len(healthy.fused_attention) == len(healthy.batched) == len(healthy.repeated) == 12

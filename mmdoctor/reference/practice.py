@@ -1,0 +1,134 @@
+"""What one thread practises in a step: 32 scenes, every task on them, and the losses.
+
+The picture encoder sees each picture once, and those with masked patches a second time; all texts of about one length
+go through the text encoder and the fusion together.
+
+Shapes: B samples, C colour channels, Y and X pixel rows and columns, M image positions, D width, V vocabulary.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmdoctor.reference import tasks
+from mmdoctor.reference.fusion import Streams
+from mmdoctor.reference.losses import box_loss, choice_loss
+from mmdoctor.reference.model import Encoded, ReferenceModel
+from mmdoctor.reference.processor import Processor
+from mmdoctor.reference.scenes import Dice, draw, throw_scene
+from mmdoctor.reference.tasks import Words, joined
+from mmdoctor.reference.vision import patchify
+
+SCENES = 32
+"""Scenes in one batch."""
+
+_MASKED = SCENES // 2
+"""So many scenes have their words masked, and as many others their patches."""
+_PAIRS = SCENES // 4
+"""Scenes whose caption is given in two parts."""
+
+
+class Practice(NamedTuple):
+    """One batch of scenes as tensors."""
+
+    pixels_BCYX: Tensor
+    questions: tasks.Questions
+    captions: tasks.Captions
+    matching: tasks.Matching
+    words: tasks.MaskedWords
+    patches: tasks.MaskedPatches
+    pairs: tasks.NextSentence | None
+
+
+def prepare(
+    words: Words, processor: Processor, num_patches: int, *, seed: int, number: int, most_objects: int
+) -> Practice:
+    """A batch; every number of a seed has scenes of its own, whatever came before it."""
+    thrown = []
+    for index in range(number * SCENES, (number + 1) * SCENES):
+        dice = Dice("training", seed, index)
+        scene = throw_scene(dice, most_objects)
+        thrown.append(tasks.Thrown(scene, draw(scene, dice), dice))
+    return Practice(
+        torch.from_numpy(processor.pixel_values([one.picture for one in thrown])),
+        tasks.questions(thrown, words, kinds=("answer", "answer", "answer", "find")),
+        tasks.captions(thrown, words),
+        # A changed attribute is harder to see than another scene, so it comes more often than in the evaluation.
+        tasks.matching(thrown, words, kinds=("true", "changed", "true", "changed", "true", "changed", "true", "other")),
+        tasks.masked_words(thrown[:_MASKED], words),
+        tasks.masked_patches(thrown[_MASKED:], words, num_patches),
+        tasks.next_sentence(thrown, words, at_most=_PAIRS),
+    )
+
+
+def losses_of(model: ReferenceModel, practice: Practice) -> dict[str, Tensor]:
+    """Every task's loss, by its name in `losses.WEIGHTS`."""
+    pixels_BCYX, questions, captions, matching, words, patches, pairs = practice
+    hidden_BCYX = pixels_BCYX[_MASKED:]
+    masked_BN = torch.cat([torch.zeros(SCENES, patches.masked_BN.shape[1], dtype=torch.bool), patches.masked_BN])
+    seen_BMD = model.vision_model(torch.cat([pixels_BCYX, hidden_BCYX]), masked_BN)
+    whole_BMD, holed_BMD = seen_BMD[:SCENES], seen_BMD[SCENES:]
+
+    asked, told = _encode(model, torch.cat([whole_BMD, whole_BMD]), [questions.texts, captions.texts])
+    longer = [(whole_BMD, matching.texts), (whole_BMD[:_MASKED], words.texts), (holed_BMD, patches.texts)]
+    if pairs is not None:
+        longer.append((whole_BMD[pairs.samples], pairs.texts))
+    compared, worded, patched, *paired = _encode(
+        model, torch.cat([images for images, _ in longer]), [texts for _, texts in longer]
+    )
+
+    heads = model.heads
+    named_B = questions.boxes_B4[:, 2] > 0
+    losses = {
+        "answer": choice_loss(heads.answer(asked.vector_BD), questions.answers_B),
+        "box": box_loss(heads.box(asked.vector_BD[named_B]), questions.boxes_B4[named_B]),
+        "caption": choice_loss(model.write(captions.written_BU, told), captions.next_BU),
+        "match": choice_loss(heads.matching(compared.vector_BD), matching.true_B),
+        "words": _masked_word_loss(model, worded, words),
+        "patches": _masked_patch_loss(model, patched, patches, hidden_BCYX),
+    }
+    if pairs is not None and heads.next_sentence is not None:
+        text_BTD = paired[0].fused.text_BTD
+        assert text_BTD is not None
+        losses["next sentence"] = choice_loss(heads.next_sentence(text_BTD[:, 0]), pairs.other_B)
+    return losses
+
+
+def _encode(model: ReferenceModel, image_BMD: Tensor, parts: list[tasks.Texts]) -> list[Encoded]:
+    """All parts through encoders and fusion in one go; each cut to its own samples and length."""
+    encoded = model.encode(image_features=image_BMD, **joined(parts)._asdict())
+    results, start = [], 0
+    for part in parts:
+        samples, length = part.input_ids.shape
+        end = start + samples
+        image, text, mask = encoded.fused
+        assert image is not None
+        assert text is not None
+        assert mask is not None
+        fused = Streams(image[start:end], text[start:end, :length], mask[start:end, :length])
+        results.append(
+            Encoded(
+                image_features_BMD=None, text_features_BTD=None, fused=fused, vector_BD=encoded.vector_BD[start:end]
+            )
+        )
+        start = end
+    return results
+
+
+def _masked_word_loss(model: ReferenceModel, encoded: Encoded, words: tasks.MaskedWords) -> Tensor:
+    text_BTD = encoded.fused.text_BTD
+    assert text_BTD is not None
+    chosen = words.words_BT != tasks.IGNORED
+    return F.cross_entropy(model.heads.masked_token(text_BTD[chosen]), words.words_BT[chosen])
+
+
+def _masked_patch_loss(
+    model: ReferenceModel, encoded: Encoded, patches: tasks.MaskedPatches, pixels_BCYX: Tensor
+) -> Tensor:
+    image_BMD = encoded.fused.image_BMD
+    assert image_BMD is not None
+    predicted = model.heads.masked_patch(image_BMD[:, 1:][patches.masked_BN])
+    wanted = patchify(pixels_BCYX, model.config.vision_config.patch_size)[patches.masked_BN]
+    return F.mse_loss(predicted, wanted)

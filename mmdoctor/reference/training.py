@@ -1,0 +1,255 @@
+"""Trains the reference model on the shapes world, from a seed.
+
+AdamW: Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101; warm-up and cosine: Loshchilov and Hutter 2016,
+https://arxiv.org/abs/1608.03983; scenes of one and two objects first: Bengio et al. 2009, "Curriculum learning",
+https://doi.org/10.1145/1553374.1553380.
+
+A run is a function of its `Plan`. Every step throws its own scenes from the seed and the step's number, nothing else is
+random, so a run that was killed goes on from its checkpoint to the same bits. Each half of a step's scenes is computed
+by one thread, and the halves' gradients are added in a fixed order: two cores take half the time of one, and the bits
+are the same. Another processor, or another version of torch, rounds differently: the same quality, not the same bits.
+
+Float32, and attention as the textbook writes it: both are faster here than bfloat16 (by 2.1) and torch's fused
+attention (by 1.1), measured on two cores with AVX-512.
+
+    train(Plan(kind="hybrid"), Path("out"), Path("out.checkpoint"))
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from mmdoctor.errors import MMDoctorError
+from mmdoctor.reference import practice
+from mmdoctor.reference.attention import use_attention
+from mmdoctor.reference.bundle import default_config, write_folder
+from mmdoctor.reference.config import FusionKind, ReferenceConfig
+from mmdoctor.reference.losses import total
+from mmdoctor.reference.model import ReferenceModel
+from mmdoctor.reference.practice import losses_of, prepare
+from mmdoctor.reference.processor import SETTINGS, Processor
+from mmdoctor.reference.scenes import MOST_OBJECTS
+from mmdoctor.reference.seeding import uniform
+from mmdoctor.reference.tasks import Words
+from mmdoctor.reference.tokenizer import Tokenizer, files
+from mmdoctor.reference.vision import PatchEmbedding
+
+STEPS: dict[FusionKind, int] = {"hybrid": 4600, "early": 3600, "late": 3600}
+"""Steps of the bundled models."""
+
+_LEARNING_RATE = 1e-3
+_WARM_UP = 0.04
+"""Fraction of the steps."""
+_FEW_OBJECTS = 0.12
+"""Fraction of the steps that show at most two objects."""
+_BETAS = (0.9, 0.98)
+_WEIGHT_DECAY = 0.01
+_LARGEST_GRADIENT = 1.0
+_EMBEDDING_DEVIATION = 0.2
+_SHARDS = 2
+"""Parts of a step's scenes, each computed by one thread."""
+_SECONDS_BETWEEN_CHECKPOINTS = 60.0
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """All that decides the weights."""
+
+    kind: FusionKind = "hybrid"
+    seed: int = 2026
+    steps: int
+
+    def learning_rate(self, step: int) -> float:
+        """Rising along a line, then falling along half a cosine to nearly nothing."""
+        warm_up = max(1, round(_WARM_UP * self.steps))
+        if step < warm_up:
+            return _LEARNING_RATE * (step + 1) / warm_up
+        return _LEARNING_RATE * (1 + math.cos(math.pi * (step - warm_up) / max(1, self.steps - warm_up))) / 2
+
+    def most_objects(self, step: int) -> int:
+        """Objects in the step's fullest scene."""
+        return 2 if step < _FEW_OBJECTS * self.steps else MOST_OBJECTS
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run is."""
+
+    step: int
+    """Steps done."""
+    steps: int
+    losses: dict[str, float]
+    """The step's loss by task, not weighted."""
+    seconds: float
+    """Since this process began to train."""
+    scenes_per_second: float
+    seconds_left: float
+
+
+def initial_state(model: ReferenceModel, seed: int) -> dict[str, Tensor]:
+    """Weights to start from, the same bits everywhere: uniform, of variance 1 / (3 fan-in) as torch's own layers.
+
+    Biases are 0; embeddings have a deviation of 0.2.
+    """
+    state = {}
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            full, shape = f"{path}.{name}".removeprefix("."), tuple(parameter.shape)
+            linear = isinstance(module, nn.Linear | PatchEmbedding)
+            deviation = 1 / math.sqrt(3 * math.prod(shape[1:])) if linear else _EMBEDDING_DEVIATION
+            if name == "bias":
+                values = torch.zeros(shape)
+            elif isinstance(module, nn.LayerNorm):
+                values = torch.ones(shape)
+            else:
+                values = uniform(full, shape, deviation=deviation, seed=seed)
+            state[full] = values.to(torch.float32)
+    return state
+
+
+class Trainer:
+    """A model being trained: `advance` it step by step, `save` and `resume` it at any step.
+
+    Args:
+        plan: the run.
+        threads: 1 or 2; the weights are the same.
+    """
+
+    def __init__(self, plan: Plan, *, threads: int = _SHARDS) -> None:
+        self.plan = plan
+        self.step = 0
+        self.config: ReferenceConfig = default_config(plan.kind)
+        self.replicas = [self._replica() for _ in range(_SHARDS)]
+        self.model = self.replicas[0]
+        self.model.load_state_dict(initial_state(self.model, plan.seed))
+        for replica in self.replicas[1:]:
+            for own, shared in zip(replica.parameters(), self.model.parameters(), strict=True):
+                own.data = shared.data
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=_LEARNING_RATE, betas=_BETAS, weight_decay=_WEIGHT_DECAY, fused=True
+        )
+        self.processor = Processor(SETTINGS, Tokenizer(files()["tokenizer.json"]))
+        self.words = Words(self.processor.tokenizer)
+        self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+
+    def _replica(self) -> ReferenceModel:
+        with torch.random.fork_rng(devices=[]):
+            model = ReferenceModel(self.config)
+        use_attention(model, "textbook")
+        return model
+
+    def advance(self) -> dict[str, float]:
+        """One step.
+
+        Returns:
+            The loss by task, not weighted.
+        """
+        parts = list(self._pool.map(self._shard, range(_SHARDS)))
+        self._pool.submit(self._update).result()
+        self.step += 1
+        return {name: sum(part.get(name, 0.0) for part in parts) / _SHARDS for name in parts[0]}
+
+    def _update(self) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.learning_rate(self.step)
+        for parameter, *others in zip(*(replica.parameters() for replica in self.replicas), strict=True):
+            # What no task reads, such as the vector that speaks for an absent picture, has no gradient.
+            gradients = [one.grad for one in (parameter, *others) if one.grad is not None]
+            if gradients:
+                parameter.grad = sum(gradients[1:], gradients[0]) / _SHARDS
+        nn.utils.clip_grad_norm_(self.model.parameters(), _LARGEST_GRADIENT)
+        self.optimizer.step()
+
+    def _shard(self, index: int) -> dict[str, float]:
+        replica = self.replicas[index]
+        replica.zero_grad(set_to_none=True)
+        part = prepare(
+            self.words,
+            self.processor,
+            self.config.vision_config.num_patches,
+            seed=self.plan.seed,
+            number=self.step * _SHARDS + index,
+            most_objects=self.plan.most_objects(self.step),
+        )
+        losses = losses_of(replica, part)
+        total(losses).backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def save(self, file: Path) -> None:
+        """Write a checkpoint; whoever is killed meanwhile leaves the one before."""
+        temporary = file.with_name(f"{file.name}.part")
+        content = {
+            "plan": msgspec.to_builtins(self.plan),
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        with temporary.open("wb") as stream:
+            torch.save(content, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+
+    def resume(self, file: Path) -> None:
+        """Go on where the checkpoint was written.
+
+        Raises:
+            MMDoctorError: it is not a checkpoint of this plan.
+        """
+        try:
+            content: dict[str, Any] = torch.load(file, weights_only=True)
+            plan = msgspec.convert(content["plan"], Plan)
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise MMDoctorError(f"{file} is not a checkpoint of a training run: {error}; remove it") from None
+        if plan != self.plan:
+            raise MMDoctorError(f"{file} is of another run ({plan}, not {self.plan}); remove it or train elsewhere")
+        self.model.load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.step = content["step"]
+
+
+def train(
+    plan: Plan, folder: Path, checkpoint: Path, *, progress: Callable[[Report], None] | None = None, threads: int = 2
+) -> ReferenceModel:
+    """Train, from the checkpoint if there is one, and write the finished folder; the checkpoint is then removed.
+
+    Raises:
+        MMDoctorError: the checkpoint is of another run, or a loss is no longer a number.
+    """
+    torch.use_deterministic_algorithms(mode=True)
+    trainer = Trainer(plan, threads=threads)
+    if checkpoint.exists():
+        trainer.resume(checkpoint)
+    first, began = trainer.step, time.monotonic()
+    saved = began
+    while trainer.step < plan.steps:
+        losses = trainer.advance()
+        if not all(math.isfinite(loss) for loss in losses.values()):
+            raise MMDoctorError(f"step {trainer.step} gave a loss that is not a number: {losses}")
+        now = time.monotonic()
+        if now - saved >= _SECONDS_BETWEEN_CHECKPOINTS:
+            trainer.save(checkpoint)
+            saved = now
+        if progress is not None:
+            progress(_report(trainer, losses, now - began, trainer.step - first))
+    write_folder(folder, trainer.config, trainer.model.state_dict())
+    checkpoint.unlink(missing_ok=True)
+    return trainer.model
+
+
+def _report(trainer: Trainer, losses: dict[str, float], seconds: float, done: int) -> Report:
+    left = trainer.plan.steps - trainer.step
+    return Report(
+        step=trainer.step,
+        steps=trainer.plan.steps,
+        losses=losses,
+        seconds=seconds,
+        scenes_per_second=done * _SHARDS * practice.SCENES / seconds,
+        seconds_left=left * seconds / done,
+    )
