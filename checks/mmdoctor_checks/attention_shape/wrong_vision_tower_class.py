@@ -1,5 +1,6 @@
 """ATT006."""
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -82,7 +83,7 @@ def _class(named: Reading[str], tensors: list[Tensor]) -> Iterator[Problem]:
 
 def _plausible(table: Tensor) -> bool:
     """Whether the table has one row a patch of a square picture."""
-    return round(table.shape[0] ** 0.5) ** 2 == table.shape[0]
+    return math.isqrt(table.shape[0]) ** 2 == table.shape[0]
 
 
 def _is_elsewhere(name: str, source: Source) -> bool:
