@@ -42,8 +42,11 @@ from mmdoctor.reference.tasks import Words
 from mmdoctor.reference.tokenizer import Tokenizer, files
 from mmdoctor.reference.vision import PatchEmbedding
 
-STEPS: dict[FusionKind, int] = {"hybrid": 4600, "early": 3600, "late": 3600}
+STEPS: dict[FusionKind, int] = {"hybrid": 4600, "early": 1800, "late": 1800}
 """Steps of the bundled models."""
+
+SEED = 2026
+"""Of the bundled models."""
 
 _LEARNING_RATE = 1e-3
 _WARM_UP = 0.04
@@ -63,7 +66,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """All that decides the weights."""
 
     kind: FusionKind = "hybrid"
-    seed: int = 2026
+    seed: int = SEED
     steps: int
 
     def learning_rate(self, step: int) -> float:
