@@ -222,3 +222,19 @@ class Checksums(msgspec.Struct, frozen=True, kw_only=True):
     mismatches: tuple[ChecksumMismatch, ...] = ()
     unrecorded: int = 0
     """Members without a recorded checksum."""
+
+
+class ContentHash(msgspec.Struct, frozen=True, kw_only=True):
+    """SHA-256 of a file, in hexadecimal digits."""
+
+    file: str
+    recorded: str
+    """By the download."""
+    computed: str
+    """Of the bytes that are there."""
+
+
+class ContentHashes(msgspec.Struct, frozen=True, kw_only=True):
+    """Every weight file of which a download recorded the hash, hashed. Depth: weights."""
+
+    files: tuple[ContentHash, ...]
