@@ -6,7 +6,7 @@ from typing import Any
 import transformers as t
 
 from tests.specimens import speakers
-from tests.specimens.configs import HIDDEN, SMALL, decoder, rope
+from tests.specimens.configs import HIDDEN, SMALL, decoder, rope, siglip_tower
 from tests.specimens.recipe import Made
 
 EARS = {"d_model": 32, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 64, "num_mel_bins": 128}
@@ -170,3 +170,66 @@ def unispeech_sat() -> Made:
 @further
 def wav2vec2_conformer() -> Made:
     return _waveform("Wav2Vec2Conformer")
+
+
+@further
+def deepseek_vl() -> Made:
+    tokenizer = _qwen("<image_placeholder>", image_token="<image_placeholder>")
+    config = t.DeepseekVLConfig(
+        text_config=decoder(tokenizer),
+        vision_config=siglip_tower(384, 16),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image_placeholder>"),
+    )
+    processor = t.DeepseekVLProcessor(t.DeepseekVLImageProcessor(), tokenizer)
+    return Made(model=t.DeepseekVLForConditionalGeneration(config), processors=(processor,))
+
+
+@further
+def deepseek_vl_hybrid() -> Made:
+    tokenizer = _qwen("<image_placeholder>", image_token="<image_placeholder>")
+    large = {"hidden_size": 32, "output_channels": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "mlp_dim": 32}
+    large |= {"image_size": 256, "patch_size": 16, "global_attn_indexes": [1], "window_size": 4}
+    config = t.DeepseekVLHybridConfig(
+        text_config=decoder(tokenizer),
+        vision_config=siglip_tower(384, 16),
+        high_res_vision_config=large,
+        image_token_id=tokenizer.convert_tokens_to_ids("<image_placeholder>"),
+    )
+    images = t.DeepseekVLHybridImageProcessor(high_res_size={"height": 256, "width": 256})
+    processor = t.DeepseekVLHybridProcessor(images, tokenizer)
+    return Made(model=t.DeepseekVLHybridForConditionalGeneration(config), processors=(processor,))
+
+
+@further
+def ovis2() -> Made:
+    marks = ("<image>", "<IMG_ATOM>", "<IMG_START>", "<IMG_GRID>", "<IMG_COL>", "<IMG_ROW>", "<IMG_END>")
+    tokenizer = _qwen(*marks)
+    ids = tokenizer.convert_tokens_to_ids
+    vision = SMALL | {"image_size": 112, "patch_size": 14, "hidden_stride": 2, "vocab_size": 64}
+    config = t.Ovis2Config(
+        text_config=decoder(tokenizer, "qwen2"),
+        vision_config=vision,
+        image_token_id=ids("<IMG_ATOM>"),
+        visual_indicator_token_ids=[ids(m) for m in marks[2:]],
+        vocab_size=speakers.rows(tokenizer),
+        hidden_size=HIDDEN,
+    )
+    images = t.Ovis2ImageProcessor(size={"height": 112, "width": 112}, crop_to_patches=True, max_patches=9)
+    processor = t.Ovis2Processor(images, tokenizer, image_seq_length=16)
+    return Made(model=t.Ovis2ForConditionalGeneration(config), processors=(processor,))
+
+
+@further
+def lfm2_vl() -> Made:
+    marks = ["<image>", "<|image_start|>", "<|image_end|>", "<|img_thumbnail|>"]
+    marks += [f"<|img_row_{row}_col_{column}|>" for row in range(1, 11) for column in range(1, 11)]
+    tokenizer = _qwen(*marks, image_token="<image>")
+    text = decoder(tokenizer, "lfm2", layer_types=["conv", "full_attention"], block_auto_adjust_ff_dim=False)
+    config = t.Lfm2VlConfig(
+        text_config=text,
+        vision_config=SMALL | {"model_type": "siglip2_vision_model", "num_patches": 256, "patch_size": 16},
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        projector_hidden_size=HIDDEN,
+    )
+    processor = t.Lfm2VlProcessor(t.Lfm2VlImageProcessor(), tokenizer)
+    return Made(model=t.Lfm2VlForConditionalGeneration(config), processors=(processor,))

@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 
 from mmdoctor.architectures import multimodal_model
 from mmdoctor.architectures.image_tokens import count_image_tokens, image_token_counts, resizing
-from mmdoctor.architectures.image_tokens.families import USUAL
-from mmdoctor.architectures.image_tokens.features import CLASSES as MODELS
-from mmdoctor.architectures.image_tokens.pixels import CLASSES as IMAGE_PROCESSORS
-from mmdoctor.architectures.image_tokens.placeholders import CLASSES as PROCESSORS
+from mmdoctor.architectures.image_tokens.families import IMAGES as IMAGE_PROCESSORS
+from mmdoctor.architectures.image_tokens.families import MODELS, PROCESSORS, USUAL
 from mmdoctor.architectures.image_tokens.values import Refused
 from mmdoctor.engine import NotApplicable, Unavailable
 from mmdoctor.facts.documents import JsonDocument

@@ -14,6 +14,7 @@ from tests.architectures.image_token_oracle import Truth, counted, sizes
 pytest.importorskip("transformers")
 pytest.importorskip("torchvision")
 
+from tests.architectures.further import FURTHER
 from tests.specimens.recipe import recipes
 
 LLAVAS = (
@@ -29,7 +30,9 @@ LLAVAS = (
 QWENS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "glm4v", "internvl", "aya_vision")
 IDEFICS = ("idefics2", "idefics3", "smolvlm")
 OTHERS = ("paligemma", "gemma3", "blip-2", "instructblip", "llama4", "mllama")
-FAMILIES = (*LLAVAS, *QWENS, *IDEFICS, *OTHERS)
+FIXED = ("janus", "deepseek_vl", "deepseek_vl_hybrid", "florence2", "kosmos-2", "gemma3n")
+TILED = ("lfm2_vl", "ovis2", "phi4_multimodal")
+FAMILIES = (*LLAVAS, *QWENS, *IDEFICS, *OTHERS, *FIXED, *TILED)
 QUICK = ("llava", "llava_next", "qwen2_vl", "idefics3", "mistral3", "paligemma", "gemma3")
 
 ABSENT = object()
@@ -158,6 +161,43 @@ CHANGED: dict[str, list[dict[str, object]]] = {
         nested(resize_to_max_canvas=True),
     ],
     "mllama": [nested(max_image_tiles=2)],
+    "janus": [
+        {"num_image_tokens": 256},
+        {"num_image_tokens": ABSENT},
+        nested(size=square(256)),
+        nested(do_pad=False),
+        nested(min_size=400),
+        nested(do_resize=False),
+    ],
+    "deepseek_vl": [{"num_image_tokens": 575}, nested(size=square(448)), nested(do_pad=False)],
+    "deepseek_vl_hybrid": [{"num_image_tokens": 64}, nested(size=square(512)), nested(do_pad=False)],
+    "florence2": [
+        nested(image_seq_length=577),
+        nested(image_seq_length=ABSENT),
+        nested(size=square(384)),
+        nested(size=square(512)),
+    ],
+    "kosmos-2": [nested(size={"shortest_edge": 256}), nested(crop_size=square(256))],
+    "gemma3n": [{"image_seq_length": 64}, {"image_seq_length": ABSENT}, nested(size=square(512))],
+    "lfm2_vl": [
+        nested(do_image_splitting=False),
+        nested(min_tiles=1, max_tiles=3),
+        nested(use_thumbnail=False),
+        nested(max_image_tokens=128, max_pixels_tolerance=1.5),
+        nested(downsample_factor=1),
+        nested(downsample_factor=4),
+        nested(encoder_patch_size=14),
+        nested(tile_size=256),
+    ],
+    "ovis2": [
+        {"image_seq_length": 64},
+        {"image_seq_length": ABSENT},
+        nested(crop_to_patches=False),
+        nested(use_covering_area_grid=False, min_patches=2, max_patches=6),
+        nested(max_patches=4),
+        nested(size=square(140)),
+    ],
+    "phi4_multimodal": [nested(dynamic_hd=4), nested(dynamic_hd=16), nested(size=square(336)), nested(patch_size=16)],
 }
 """Settings of the processor that differ from what the family's specimen has."""
 
@@ -168,7 +208,7 @@ class Bench:
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.folder = folder
-        self.made = recipes()[name].make()
+        self.made = (FURTHER[name] if name in FURTHER else recipes()[name].make)()
         for processor in self.made.processors:
             processor.save_pretrained(folder)
         self.made.model.config.architectures = [type(self.made.model).__name__]

@@ -11,15 +11,11 @@ from typing import Any
 import msgspec
 
 from mmdoctor.architectures.audio_tokens.placeholders import chunked, merged, pooled
-from mmdoctor.architectures.image_tokens.values import Refused, UnknownValue, Values
+from mmdoctor.architectures.image_tokens.values import MAX_LISTED, Refused, UnknownValue, Values
 from mmdoctor.facts.audio_tokens import Frames
 
 Counted = tuple[int, str]
 """(count, arithmetic)."""
-
-MAX_CONVOLUTIONS = 64
-"""Published encoders have seven."""
-
 
 class ModelClass(msgspec.Struct, frozen=True):
     """A model class: values for absent keys at its top level and in its audio section, and what it makes of a sound."""
@@ -139,28 +135,21 @@ def _phi(_: Values, tower: Values, frames: Frames) -> Counted:
 
 def _convolved(_: Values, tower: Values, frames: Frames) -> Counted:
     """modeling_wav2vec2.py, _get_feat_extract_output_lengths; the adapter's convolutions are padded by one."""
-    steps = list(zip(_numbers(tower, "conv_kernel"), _numbers(tower, "conv_stride"), strict=False))
+    steps = list(zip(tower.numbers("conv_kernel"), tower.numbers("conv_stride"), strict=False))
     count = frames.frames
     for kernel, stride in steps:
+        if not kernel or not stride:
+            raise UnknownValue("a convolution has no width")
         if count < kernel:
             raise Refused(f"{frames.frames} samples are too few for the convolutions")
         count = (count - kernel) // stride + 1
     if tower.flag("add_adapter"):
         kernel, stride = tower.integer("adapter_kernel_size"), tower.integer("adapter_stride")
-        for _step in range(min(tower.integer("num_adapter_layers"), MAX_CONVOLUTIONS)):
+        for _step in range(min(tower.integer("num_adapter_layers"), MAX_LISTED)):
             count = (count + 2 - kernel) // stride + 1
     if count < 1:
         raise Refused(f"{frames.frames} samples are too few for the convolutions")
     return count, f"{frames.frames} samples through {len(steps)} convolutions"
-
-
-def _numbers(tower: Values, key: str) -> list[int]:
-    value = tower.get(key)
-    if not isinstance(value, list) or not 1 <= len(value) <= MAX_CONVOLUTIONS:
-        raise UnknownValue(f"{key} is not a list of numbers")
-    if not all(type(v) is int and 1 <= v <= 2**20 for v in value):
-        raise UnknownValue(f"{key} is not a list of numbers")
-    return list(value)
 
 
 def _moonshine(_: Values, __: Values, frames: Frames) -> Counted:
@@ -189,8 +178,10 @@ def _swin(_: Values, tower: Values, frames: Frames) -> Counted:
     ratio = size // bins
     if not ratio or frames.bins > size // ratio or frames.frames > size * ratio:
         raise Refused(f"{frames.frames} frames of {frames.bins} do not fit into {size} x {size}")
-    stages = len(_numbers(tower, "depths"))
-    strides = _numbers(tower, "patch_stride")
+    stages = len(tower.numbers("depths"))
+    strides = tower.numbers("patch_stride")
+    if not all(strides):
+        raise UnknownValue("patch_stride is nothing")
     rows, columns = size // 2 ** (stages - 1) // strides[0], size // 2 ** (stages - 1) // strides[-1]
     if not rows or not columns:
         raise Refused("the stages leave nothing of the spectrogram")

@@ -7,11 +7,10 @@ So a setting that was changed on one side only shows up as two different counts.
 
 from contextlib import suppress
 
-from mmdoctor.architectures.image_tokens import features as models
-from mmdoctor.architectures.image_tokens import pixels as image_processors
-from mmdoctor.architectures.image_tokens import placeholders as processors
-from mmdoctor.architectures.image_tokens.families import USUAL
-from mmdoctor.architectures.image_tokens.features import TOWERS
+from mmdoctor.architectures.image_tokens.families import IMAGES as IMAGE_CLASSES
+from mmdoctor.architectures.image_tokens.families import MODELS, PROCESSORS, USUAL
+from mmdoctor.architectures.image_tokens.features import TOWERS, Model
+from mmdoctor.architectures.image_tokens.placeholders import ProcessorClass
 from mmdoctor.architectures.image_tokens.values import Refused, UnknownFamily, UnknownValue, Values
 from mmdoctor.architectures.image_tokens.vision_values import VisionValues
 from mmdoctor.engine import NotApplicable, Unavailable
@@ -25,6 +24,12 @@ __all__ = ["TOWERS", "Refused", "UnknownFamily", "UnknownValue", "classes", "cou
 
 IMAGES = ((336, 336), (1000, 600), (1024, 768), (64, 48))
 """(width, height) in pixels of the images that are counted: square, wide, usual, small."""
+
+PER_TENSOR = frozenset(
+    {"llava", "vipllava", "video_llava", "internvl", "aya_vision", "cohere2_vision", "llama4"}
+    | {"idefics2", "idefics3", "smolvlm", "paligemma", "gemma3"}
+)
+"""Models that make the same number of vectors of each tensor of pixels, whatever else belongs to the image."""
 
 _RENAMED = {
     "Qwen2_5_VLImageProcessor": "Qwen2VLImageProcessor",
@@ -58,8 +63,21 @@ def image_token_counts(
         raise Unavailable(f"image tokens cannot be counted: {reason}") from None
     copy = None if all(c.agree for c in counts) else _agreeing_copy(model, vision, images, processor)
     return ImageTokenCounts(
-        processor_class=joint, image_processor_class=made_by, counts=tuple(counts), agreeing_copy=copy
+        processor_class=joint,
+        image_processor_class=made_by,
+        counts=tuple(counts),
+        agreeing_copy=copy,
+        own=_of_own_size(model, vision),
     )
+
+
+def _of_own_size(model: MultimodalModel, vision: VisionModel) -> Side | None:
+    if model.config.model_type not in PER_TENSOR or vision.image_size is None:
+        return None
+    edge = vision.image_size.value
+    with suppress(UnknownValue):
+        return _features(model, vision, Pixels(original=(edge, edge), height=edge, width=edge))
+    return None
 
 
 def _counts(
@@ -100,7 +118,7 @@ def count_image_tokens(
         Refused: the image processor takes no image of that size.
     """
     name, kind = classes(model, images, processor)
-    joint, maker = processors.CLASSES[name], image_processors.CLASSES[kind]
+    joint, maker = PROCESSORS[name], IMAGE_CLASSES[kind]
     settings = Values(processor.settings if processor is not None else None, name, joint.defaults)
     made_by = Values(images.settings, kind, maker.defaults, imposed=joint.imposed(settings))
     pixels = maker.pixels(made_by, (height, width))
@@ -120,14 +138,14 @@ def classes(model: MultimodalModel, images: ImageProcessor, processor: Processor
         UnknownFamily: no formula is known for one of them.
     """
     model_type = model.config.model_type or ""
-    if model_type not in models.CLASSES:
+    if model_type not in MODELS:
         raise UnknownFamily(f"no formula for image tokens is known for {model_type or 'this model'}")
     if model.remote_code or model.external_tower is not None:
         raise UnknownFamily("other code than transformers' own counts this model's image tokens")
     usual_processor, usual_images = USUAL[model_type]
     name = processor_class(images, processor) or usual_processor
     kind = image_class(images.type.value if images.type is not None else usual_images)
-    for unknown in (n for n, known in ((name, processors.CLASSES), (kind, image_processors.CLASSES)) if n not in known):
+    for unknown in (n for n, known in ((name, PROCESSORS), (kind, IMAGE_CLASSES)) if n not in known):
         raise UnknownFamily(f"no formula for image tokens is known for {unknown}")
     return name, kind
 
@@ -138,7 +156,7 @@ def image_class(name: str) -> str:
     return _RENAMED.get(name, name)
 
 
-def _placeholders(joint: processors.ProcessorClass, settings: Values, images: Values, pixels: Pixels) -> Side:
+def _placeholders(joint: ProcessorClass, settings: Values, images: Values, pixels: Pixels) -> Side:
     try:
         count, arithmetic = joint.count(settings, images, pixels)
     except Refused as refusal:
@@ -148,11 +166,11 @@ def _placeholders(joint: processors.ProcessorClass, settings: Values, images: Va
 
 def _features(model: MultimodalModel, vision: VisionModel, pixels: Pixels) -> Side:
     config = model.config
-    kind = models.CLASSES[config.model_type or ""]
+    kind = MODELS[config.model_type or ""]
     top = Values(Settings(document=config.document), f"the configuration class of {config.model_type}", kind.defaults)
-    reader = VisionValues(vision, config.document)
+    reader = VisionValues(vision, config.document, kind.vision)
     try:
-        count, arithmetic = kind.count(models.Model(top, reader, vision.model_type), pixels)
+        count, arithmetic = kind.count(Model(top, reader, vision.model_type), pixels)
     except Refused as refusal:
         return Side(count=None, arithmetic=str(refusal), used=reader.used + top.used)
     return Side(count=count, arithmetic=arithmetic, used=reader.used + top.used)

@@ -5,6 +5,18 @@ transformers 5.23, models/auto/processing_auto.py and image_processing_auto.py.
 
 from collections.abc import Mapping
 
+from mmdoctor.architectures.image_tokens import features, fixed, pixels, placeholders, tiled
+from mmdoctor.architectures.image_tokens.features import ModelClass
+from mmdoctor.architectures.image_tokens.pixels import ImageClass
+from mmdoctor.architectures.image_tokens.placeholders import ProcessorClass
+
+IMAGES: Mapping[str, ImageClass] = {**pixels.CLASSES, **fixed.IMAGES, **tiled.IMAGES}
+"""Image processor classes by name, without what only names their backend."""
+PROCESSORS: Mapping[str, ProcessorClass] = {**placeholders.CLASSES, **fixed.PROCESSORS, **tiled.PROCESSORS}
+"""Processor classes by name."""
+MODELS: Mapping[str, ModelClass] = {**features.CLASSES, **fixed.MODELS, **tiled.MODELS}
+"""Model classes by `model_type`."""
+
 _QWEN = "Qwen2VLImageProcessor"
 
 USUAL: Mapping[str, tuple[str, str]] = {
@@ -37,5 +49,7 @@ USUAL: Mapping[str, tuple[str, str]] = {
     "instructblip": ("InstructBlipProcessor", "BlipImageProcessor"),
     "mllama": ("MllamaProcessor", "MllamaImageProcessor"),
     "llama4": ("Llama4Processor", "Llama4ImageProcessor"),
+    **fixed.USUAL,
+    **tiled.USUAL,
 }
 """`model_type` to (processor class, image processor class)."""

@@ -37,6 +37,11 @@ TOWERS: Mapping[str, Tower] = {
     "pixtral": Tower(extra=0, fixed=False),
     "idefics3_vision": Tower(extra=0, fixed=False),
     "smolvlm_vision": Tower(extra=0, fixed=False),
+    # Janus and Ovis 2 add their position tables as they are (JanusVisionEmbeddings, Ovis2VisionEmbeddings);
+    # Kosmos2VisionEmbeddings compares height and width as CLIP's does.
+    "janus_vision_model": Tower(extra=0, fixed=True),
+    "ovis2_vision": Tower(extra=0, fixed=True),
+    "kosmos_2_vision_model": Tower(extra=1, fixed=True),
 }
 
 
@@ -45,6 +50,8 @@ class ModelClass(msgspec.Struct, frozen=True):
 
     defaults: Mapping[str, Any]
     count: Callable[["Model", Pixels], Counted]
+    vision: Mapping[str, Any] = {}
+    """Values for absent keys of the vision section that are not normalised."""
 
 
 class Model:
@@ -78,6 +85,8 @@ class Model:
         rows, columns = pixels.height // patch, pixels.width // patch
         if not rows or not columns:
             raise Refused(f"{pixels.width}x{pixels.height} px are less than a patch of {patch}")
+        if tower.fixed and not tower.extra and rows * columns == 1:
+            return self.side() ** 2, f"1 patch, spread over the {self.side() ** 2} positions of the table"
         if tower.fixed:
             self._refuse_other_sizes(pixels, rows * columns)
         text = f"({pixels.height} // {patch}) x ({pixels.width} // {patch})"
@@ -85,7 +94,9 @@ class Model:
 
     def _refuse_other_sizes(self, pixels: Pixels, patches: int) -> None:
         size = self.vision.integer("image_size")
-        if self.tower == "clip_vision_model" and (pixels.height != size or pixels.width != size):
+        if self.tower in ("clip_vision_model", "kosmos_2_vision_model") and (
+            pixels.height != size or pixels.width != size
+        ):
             raise Refused(f"the tower takes {size}x{size} px only, and gets {pixels.width}x{pixels.height}")
         if patches != self.side() ** 2:
             text = f"the tower has positions for {self.side() ** 2} patches ({size} px), and gets {patches}"

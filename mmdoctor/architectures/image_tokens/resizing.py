@@ -6,6 +6,7 @@ Each function names its model in transformers 5.23; 4.57 computes the same.
 import math
 import struct
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from mmdoctor.architectures.image_tokens.values import Refused
 
@@ -114,12 +115,12 @@ def within(size: Size, limit: Size, patch: Size) -> Size:
     return ((height - 1) // patch[0] + 1) * patch[0], ((width - 1) // patch[1] + 1) * patch[1]
 
 
-def canvas(size: Size, tile: Size, least: int, most: int) -> tuple[int, int]:
-    """(columns, rows) of tiles. image_processing_got_ocr2.py, get_optimal_tiled_canvas: the nearest aspect ratio."""
-    grids = sorted(
-        ((w, h) for w in range(1, most + 1) for h in range(1, most // w + 1) if w * h >= least),
-        key=lambda g: g[0] * g[1],
-    )
+def canvas(size: Size, tile: Size, least: int, most: int, *, unordered: bool = False) -> tuple[int, int]:
+    """(columns, rows) of tiles. image_processing_got_ocr2.py, get_optimal_tiled_canvas: the nearest aspect ratio.
+
+    Of two grids of the same area that are equally near, the order decides; LFM2-VL and Phi-4 keep theirs in a set.
+    """
+    grids = _grids(least, most, unordered=unordered)
     ratio, area = size[1] / size[0], size[0] * size[1]
     best, difference = (1, 1), math.inf
     for grid in grids:
@@ -129,6 +130,17 @@ def canvas(size: Size, tile: Size, least: int, most: int) -> tuple[int, int]:
         elif off == difference and area > 0.5 * tile[0] * tile[1] * grid[0] * grid[1]:
             best = grid
     return best
+
+
+@lru_cache(maxsize=64)
+def _grids(least: int, most: int, *, unordered: bool) -> list[tuple[int, int]]:
+    pairs = [(w, h) for w in range(1, most + 1) for h in range(1, most // w + 1) if w * h >= least]
+    if unordered:
+        counts = range(least, most + 1)
+        pairs = list(
+            {(w, h) for n in counts for w in range(1, n + 1) for h in range(1, n + 1) if least <= w * h <= most}
+        )
+    return sorted(pairs, key=lambda g: g[0] * g[1])
 
 
 def split_squares(size: Size, longest: int, tile: int) -> tuple[int, int]:

@@ -11,6 +11,9 @@ from mmdoctor.location import Location
 MAX_EDGE = 1 << 24
 """Pixels, tokens and the like above this are no settings of a model; they would only keep us busy."""
 
+MAX_LISTED = 64
+"""Numbers in a list such as the strides of convolutions; published models have seven at most."""
+
 
 class UnknownValue(Exception):  # noqa: N818 - an answer: nothing can be said
     """A value that the count needs is in no file, and no class default is known for it."""
@@ -75,6 +78,10 @@ class Values:
         self.note(Used(f"{self._prefix}{key}", _short(value), at, None if stated is not None else self.owner))
         return value
 
+    def stated(self, key: str) -> Any:
+        """The value that the file states, None where it does not; no default."""
+        return self._settings.get(key) if self._settings is not None else None
+
     def integer(self, key: str, least: int = 1) -> int:
         """A whole number; of an edge that is given as [14, 14] or as height and width, the one edge."""
         value = self.get(key)
@@ -120,6 +127,14 @@ class Values:
         if not edges or max(edges.values()) > MAX_EDGE * MAX_EDGE:
             raise UnknownValue(f"{self._prefix}{key} is not a size that makes sense: {_short(value)}")
         return edges
+
+    def numbers(self, key: str) -> list[int]:
+        """A list of whole numbers, a few of them."""
+        value = self.get(key)
+        sane = isinstance(value, list) and 1 <= len(value) <= MAX_LISTED
+        if not sane or not all(type(v) is int and 0 <= v <= MAX_EDGE for v in value):
+            raise UnknownValue(f"{self._prefix}{key} is not a list of numbers")
+        return list(value)
 
     def resolutions(self, key: str) -> list[tuple[int, int]]:
         """A list of (height, width)."""

@@ -1,5 +1,6 @@
 """The vision tower's values, from the facts where those have them and else from its section."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmdoctor.architectures.image_tokens.values import Values
@@ -16,11 +17,16 @@ _DEFAULTS = {"max_num_tiles": 4, "pixel_shuffle_ratio": 0.5}
 class VisionValues(Values):
     """Reads the vision section under the normalised names of `VisionModel`."""
 
-    def __init__(self, vision: VisionModel, document: JsonDocument) -> None:
+    def __init__(self, vision: VisionModel, document: JsonDocument, defaults: Mapping[str, Any] | None = None) -> None:
         owner = f"the configuration class of {vision.model_type or 'the vision tower'}"
         section = vision.section.strip("/").replace("/", ".")
         self._key = f"{section}." if section else ""
-        super().__init__(Settings(document=document, pointer=vision.section), owner, _DEFAULTS, prefix=self._key)
+        super().__init__(
+            Settings(document=document, pointer=vision.section),
+            owner,
+            {**_DEFAULTS, **(defaults or {})},
+            prefix=self._key,
+        )
         self._vision = vision
 
     def get(self, key: str) -> Any:
