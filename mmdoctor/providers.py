@@ -13,6 +13,7 @@ from mmdoctor.facts.machine import Accelerator, Libraries, Machine
 from mmdoctor.facts.memory import WeightMemory
 from mmdoctor.facts.model import AudioModel, ModelConfig, MultimodalModel, SpecialTokenIds, TextModel, VisionModel
 from mmdoctor.facts.parts import AttentionBlocks, Description, Embeddings, LayerStacks, Parts
+from mmdoctor.facts.patches import PatchGeometry, VideoProcessor
 from mmdoctor.facts.pickles import Pickles
 from mmdoctor.facts.quantisation import Adapter, AdapterBase, PackedModules, QuantisationConfig
 from mmdoctor.facts.reference import SelfTest
@@ -49,6 +50,7 @@ _WHERE: dict[type, str] = {
     Truncation: "mmdoctor.readers.truncation:truncation",
     ImageProcessor: "mmdoctor.readers.processors:image_processor",
     AudioProcessor: "mmdoctor.readers.processors:audio_processor",
+    VideoProcessor: "mmdoctor.readers.videos:video_processor",
     Processor: "mmdoctor.readers.processors:processor",
     ProcessorFiles: "mmdoctor.readers.processors:processor_files",
     ChatTemplates: "mmdoctor.readers.processors:chat_templates",
@@ -64,6 +66,7 @@ _WHERE: dict[type, str] = {
     AnyresGrids: "mmdoctor.architectures.image_tokens.anyres:anyres_grids",
     LargestImage: "mmdoctor.architectures.image_tokens.prices:largest_image",
     ImagePrices: "mmdoctor.architectures.image_tokens.prices:image_prices",
+    PatchGeometry: "mmdoctor.architectures.patches:patch_geometry",
     LlavaProcessor: "mmdoctor.architectures.image_tokens.llava:llava_processor",
     SoundPath: "mmdoctor.architectures.sound:sound_path",
     Parts: "mmdoctor.architectures.parts:parts",
