@@ -7,6 +7,7 @@ So a setting that was changed on one side only shows up as two different counts.
 
 from contextlib import suppress
 
+from mmdoctor.architectures.image_tokens import published
 from mmdoctor.architectures.image_tokens.families import IMAGES as IMAGE_CLASSES
 from mmdoctor.architectures.image_tokens.families import MODELS, PROCESSORS, USUAL
 from mmdoctor.architectures.image_tokens.features import TOWERS, Model
@@ -41,27 +42,31 @@ _RENAMED = {
 
 def image_token_counts(
     model: MultimodalModel,
-    vision: VisionModel,
-    images: ImageProcessor,
+    vision: VisionModel | None,
+    images: ImageProcessor | None,
     processor: Processor | None,
     documents: Documents | None = None,
 ) -> ImageTokenCounts:
     """Both counts for a few images.
 
     Raises:
-        NotApplicable: the formulae of the family are not known, or code of the artefact does the counting.
+        NotApplicable: the formulae of the family are not known, or code of the artefact that nobody published does the
+            counting.
         Unavailable: a value is neither stated nor a known default, or stands in a file that cannot be read.
     """
-    if documents is not None and (trouble := documents.trouble("processor_config.json")):
-        raise Unavailable(trouble)
+    for file in ("processor_config.json", "preprocessor_config.json"):
+        if documents is not None and (trouble := documents.trouble(file)):
+            raise Unavailable(trouble)
     try:
-        joint, made_by = classes(model, images, processor)
+        joint, made_by = _names(model, vision, images, processor)
         counts = _counts(model, vision, images, processor)
     except UnknownFamily as reason:
         raise NotApplicable(str(reason)) from None
     except UnknownValue as reason:
         raise Unavailable(f"image tokens cannot be counted: {reason}") from None
-    copy = None if all(c.agree for c in counts) else _agreeing_copy(model, vision, images, processor)
+    copy = None
+    if images is not None and not all(c.agree for c in counts):
+        copy = _agreeing_copy(model, vision, images, processor)
     return ImageTokenCounts(
         processor_class=joint,
         image_processor_class=made_by,
@@ -71,8 +76,8 @@ def image_token_counts(
     )
 
 
-def _of_own_size(model: MultimodalModel, vision: VisionModel) -> Side | None:
-    if model.config.model_type not in PER_TENSOR or vision.image_size is None:
+def _of_own_size(model: MultimodalModel, vision: VisionModel | None) -> Side | None:
+    if model.config.model_type not in PER_TENSOR or vision is None or vision.image_size is None:
         return None
     edge = vision.image_size.value
     with suppress(UnknownValue):
@@ -81,7 +86,7 @@ def _of_own_size(model: MultimodalModel, vision: VisionModel) -> Side | None:
 
 
 def _counts(
-    model: MultimodalModel, vision: VisionModel, images: ImageProcessor, processor: Processor | None
+    model: MultimodalModel, vision: VisionModel | None, images: ImageProcessor | None, processor: Processor | None
 ) -> list[TokenCount]:
     counts = []
     for width, height in IMAGES:
@@ -91,7 +96,7 @@ def _counts(
 
 
 def _agreeing_copy(
-    model: MultimodalModel, vision: VisionModel, images: ImageProcessor, processor: Processor | None
+    model: MultimodalModel, vision: VisionModel | None, images: ImageProcessor, processor: Processor | None
 ) -> Location | None:
     for settings in images.others:
         copy = ImageProcessor(settings=settings, type=settings.read("image_processor_type", str))
@@ -104,8 +109,8 @@ def _agreeing_copy(
 
 def count_image_tokens(
     model: MultimodalModel,
-    vision: VisionModel,
-    images: ImageProcessor,
+    vision: VisionModel | None,
+    images: ImageProcessor | None,
     processor: Processor | None,
     width: int,
     height: int,
@@ -117,18 +122,38 @@ def count_image_tokens(
         UnknownValue: a value is neither stated nor a known default.
         Refused: the image processor takes no image of that size.
     """
-    name, kind = classes(model, images, processor)
+    if published.family_of(model) is not None:
+        return published.count(model, images, processor, (width, height))
+    tower, eyes = _both(vision, images)
+    name, kind = classes(model, eyes, processor)
     joint, maker = PROCESSORS[name], IMAGE_CLASSES[kind]
     settings = Values(processor.settings if processor is not None else None, name, joint.defaults)
-    made_by = Values(images.settings, kind, maker.defaults, imposed=joint.imposed(settings))
+    made_by = Values(eyes.settings, kind, maker.defaults, imposed=joint.imposed(settings))
     pixels = maker.pixels(made_by, (height, width))
     return TokenCount(
         width=width,
         height=height,
         pixels=pixels,
         placeholders=_placeholders(joint, settings, made_by, pixels),
-        features=_features(model, vision, pixels),
+        features=_features(model, tower, pixels),
     )
+
+
+def _names(
+    model: MultimodalModel, vision: VisionModel | None, images: ImageProcessor | None, processor: Processor | None
+) -> tuple[str, str]:
+    if published.family_of(model) is not None:
+        return published.OWN_CODE, published.OWN_CODE
+    _, eyes = _both(vision, images)
+    return classes(model, eyes, processor)
+
+
+def _both(vision: VisionModel | None, images: ImageProcessor | None) -> tuple[VisionModel, ImageProcessor]:
+    if vision is None:
+        raise UnknownFamily("config.json describes no vision tower")
+    if images is None:
+        raise UnknownFamily("no file has settings for images")
+    return vision, images
 
 
 def classes(model: MultimodalModel, images: ImageProcessor, processor: Processor | None) -> tuple[str, str]:

@@ -224,12 +224,13 @@ def chunks(size: Size, tile: int, most: int, *, largest: bool) -> tuple[int, int
             if count % rows == 0:
                 by_ratio.setdefault(rows / (count // rows), []).append((rows, count // rows))
     grids = [grid for group in by_ratio.values() for grid in group]
-    scales = [min(_float32(rows * tile / size[0]), _float32(columns * tile / size[1])) for rows, columns in grids]
+    scales = [min(float32(rows * tile / size[0]), float32(columns * tile / size[1])) for rows, columns in grids]
     enlarging = [s for s in scales if s >= 1]
     chosen = (max(enlarging) if largest else min(enlarging)) if enlarging else max(scales)
     return min((g for g, s in zip(grids, scales, strict=True) if s == chosen), key=lambda g: g[0] * g[1])
 
 
-def _float32(value: float) -> float:
+def float32(value: float) -> float:
+    """The nearest number that float32 has."""
     rounded: float = struct.unpack("f", struct.pack("f", value))[0]
     return rounded

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator
 
+from mmdoctor.architectures.image_tokens.values import Refused
+
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
@@ -47,3 +49,36 @@ def _areas(size: Size, grid: tuple[int, int], side: int) -> Iterator[float]:
             if longer > side:
                 longer, shorter = side, shorter / longer * side
             yield longer * shorter
+
+
+def hd_transform(size: Size, most: int) -> Size:
+    """microsoft/Phi-3-vision-128k-instruct, image_processing_phi3_v.py, HD_transform: whole squares of 336."""
+    short, long = min(size), max(size)
+    ratio, scale = long / short, 1
+    while scale * math.ceil(scale / ratio) <= most:
+        scale += 1
+    width = (scale - 1) * 336
+    if width < ratio:
+        raise Refused("an edge is scaled to nothing")
+    height = math.ceil(int(width / ratio) / 336) * 336
+    return (height, width) if size[1] >= size[0] else (width, height)
+
+
+def sliced(size: Size, edge: int, most: int) -> tuple[int, int] | None:
+    """(columns, rows) of slices, None where the image stays whole.
+
+    openbmb/MiniCPM-V-2_6, image_processing_minicpmv.py, get_sliced_grid.
+    """
+    height, width = size
+    multiple = min(math.ceil(width * height / (edge * edge)), most)
+    if multiple <= 1:
+        return None
+    wanted, best, error = math.log(width / height), (1, 1), math.inf
+    for count in (multiple - 1, multiple, multiple + 1):
+        if count == 1 or count > most:
+            continue
+        for columns in (c for c in range(1, count + 1) if count % c == 0):
+            off = abs(wanted - math.log(columns / (count // columns)))
+            if off < error:
+                best, error = (columns, count // columns), off
+    return best

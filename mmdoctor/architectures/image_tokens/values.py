@@ -78,6 +78,18 @@ class Values:
         self.note(Used(f"{self._prefix}{key}", _short(value), at, None if stated is not None else self.owner))
         return value
 
+    def below(self, key: str, defaults: Mapping[str, Any] | None = None) -> "Values":
+        """The section under a key, with defaults of its own; what it reads counts as read here."""
+        section = self._settings.read(key, dict) if self._settings is not None else None
+        inner = (
+            Settings(document=self._settings.document, pointer=f"{self._settings.pointer}/{key}")
+            if (section is not None and self._settings is not None)
+            else None
+        )
+        values = Values(inner, self.owner, defaults, prefix=f"{self._prefix}{key}.")
+        values._used = self._used
+        return values
+
     def stated(self, key: str) -> Any:
         """The value that the file states, None where it does not; no default."""
         return self._settings.get(key) if self._settings is not None else None
