@@ -18,6 +18,7 @@ from mmdoctor.facts.pickles import Pickles
 from mmdoctor.facts.quantisation import Adapter, AdapterBase, PackedModules, QuantisationConfig
 from mmdoctor.facts.reference import SelfTest
 from mmdoctor.facts.remote_code import RemoteCode
+from mmdoctor.facts.rope import RotaryEmbeddings
 from mmdoctor.facts.sound import SoundPath
 from mmdoctor.facts.tokenizer import (
     AudioProcessor,
@@ -68,6 +69,7 @@ _WHERE: dict[type, str] = {
     ImagePrices: "mmdoctor.architectures.image_tokens.prices:image_prices",
     PatchGeometry: "mmdoctor.architectures.patches:patch_geometry",
     LlavaProcessor: "mmdoctor.architectures.image_tokens.llava:llava_processor",
+    RotaryEmbeddings: "mmdoctor.architectures.rope:rotary_embeddings",
     SoundPath: "mmdoctor.architectures.sound:sound_path",
     Parts: "mmdoctor.architectures.parts:parts",
     Description: "mmdoctor.architectures.describe:describe",
