@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from mmdoctor.cli.parsing import Command, Group
+from mmdoctor.cli.reference_training import evaluate, train
 
 app = typer.Typer(
     cls=Group,
-    help="Describe or export the bundled reference model.",
+    help="Describe, export, train or examine the reference model.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -40,3 +41,7 @@ def describe() -> None:
     from mmdoctor.report.terminal import render_head
 
     emit(render_head(artifact_of(), width=width_of(sys.stdout), color=color_of("auto", sys.stdout)))
+
+
+app.command("train", cls=Command)(train)
+app.command("evaluate", cls=Command)(evaluate)

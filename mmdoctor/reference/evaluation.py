@@ -3,7 +3,7 @@
     exam = held_out(processor, scenes=1000)    # draws and encodes the scenes once
     scores = score(model, exam)                # a second or two a thousand scenes; any dtype, any device
     scores.answers, scores.box_iou, ...        # see mmdoctor.facts.reference.Scores
-    missed(scores)                             # the names of the scores that are below `FLOORS`
+    missed(scores)                             # those that are below mmdoctor.reference.floors
 
 `evaluate(model, processor)` does both. The scenes come from the split "held-out", whose dice share no stream with the
 training's, whatever the seeds (see `mmdoctor.reference.scenes`).
@@ -29,16 +29,6 @@ from mmdoctor.reference.vision import patchify
 
 SEED = 1
 """Of the scenes that the documented scores are from."""
-
-FLOORS: dict[str, float] = {
-    "answers": 0.99,
-    "box_iou": 0.85,
-    "captions": 0.97,
-    "matching": 0.97,
-    "masked_words": 0.98,
-    "masked_patches": 1 / 3,
-}
-"""What the hybrid model must reach; the error of the masked patches must be no larger."""
 
 _BATCH = 250
 """Scenes at a time."""
@@ -154,16 +144,6 @@ def evaluate(
     """`held_out` and `score` in one."""
     exam = held_out(processor, scenes, seed, num_patches=model.config.vision_config.num_patches)
     return score(model, exam, progress=progress)
-
-
-def missed(scores: Scores) -> tuple[str, ...]:
-    """Names of the scores that are not what the hybrid model must reach."""
-    return tuple(name for name, floor in FLOORS.items() if not reaches(name, getattr(scores, name), floor))
-
-
-def reaches(name: str, value: float, floor: float) -> bool:
-    """Whether a score is good enough; NaN never is. An error must not be larger, all others not smaller."""
-    return value <= floor if name == "masked_patches" else value >= floor
 
 
 def _sit(model: ReferenceModel, sitting: Sitting, mean_Q: Tensor, tally: Tally) -> None:

@@ -1,7 +1,7 @@
-"""What one thread practises in a step: 32 scenes, every task on them, and the losses.
+"""What one thread practises in a step: 32 scenes, each with one task or more, and the losses.
 
-The picture encoder sees each picture once, and those with masked patches a second time; all texts of about one length
-go through the text encoder and the fusion together.
+The picture encoder sees each picture once; all texts of about one length go through the text encoder and the fusion
+together.
 
 Shapes: B samples, C colour channels, Y and X pixel rows and columns, M image positions, D width, V vocabulary.
 """
@@ -24,10 +24,17 @@ from mmdoctor.reference.vision import patchify
 SCENES = 32
 """Scenes in one batch."""
 
-_MASKED = SCENES // 2
-"""So many scenes have their words masked, and as many others their patches."""
-_PAIRS = SCENES // 4
-"""Scenes whose caption is given in two parts."""
+_QUESTIONS = slice(0, 16)
+_CAPTIONS = slice(8, 24)
+_MATCHING = slice(0, 12)
+_WORDS = slice(12, 16)
+_PAIRS = slice(16, 24)
+_PATCHES = slice(24, 32)
+"""Which of the scenes practise what. Many pictures with a few texts each teach more than few with many."""
+
+_MOST_PAIRS = 4
+_KINDS: tuple[tasks.MatchingKind, ...] = ("true", "changed", "true", "changed", "true", "other")
+"""A changed attribute is harder to see than another scene, so it comes more often than in the evaluation."""
 
 
 class Practice(NamedTuple):
@@ -53,31 +60,31 @@ def prepare(
         thrown.append(tasks.Thrown(scene, draw(scene, dice), dice))
     return Practice(
         torch.from_numpy(processor.pixel_values([one.picture for one in thrown])),
-        tasks.questions(thrown, words, kinds=("answer", "answer", "answer", "find")),
-        tasks.captions(thrown, words),
-        # A changed attribute is harder to see than another scene, so it comes more often than in the evaluation.
-        tasks.matching(thrown, words, kinds=("true", "changed", "true", "changed", "true", "changed", "true", "other")),
-        tasks.masked_words(thrown[:_MASKED], words),
-        tasks.masked_patches(thrown[_MASKED:], words, num_patches),
-        tasks.next_sentence(thrown, words, at_most=_PAIRS),
+        tasks.questions(thrown[_QUESTIONS], words, kinds=("answer", "answer", "answer", "find")),
+        tasks.captions(thrown[_CAPTIONS], words),
+        tasks.matching(thrown[_MATCHING], words, kinds=_KINDS),
+        tasks.masked_words(thrown[_WORDS], words),
+        tasks.masked_patches(thrown[_PATCHES], words, num_patches),
+        tasks.next_sentence(thrown[_PAIRS], words, at_most=_MOST_PAIRS),
     )
 
 
 def losses_of(model: ReferenceModel, practice: Practice) -> dict[str, Tensor]:
     """Every task's loss, by its name in `losses.WEIGHTS`."""
     pixels_BCYX, questions, captions, matching, words, patches, pairs = practice
-    hidden_BCYX = pixels_BCYX[_MASKED:]
-    masked_BN = torch.cat([torch.zeros(SCENES, patches.masked_BN.shape[1], dtype=torch.bool), patches.masked_BN])
-    seen_BMD = model.vision_model(torch.cat([pixels_BCYX, hidden_BCYX]), masked_BN)
-    whole_BMD, holed_BMD = seen_BMD[:SCENES], seen_BMD[SCENES:]
+    masked_BN = torch.zeros(SCENES, patches.masked_BN.shape[1], dtype=torch.bool)
+    masked_BN[_PATCHES] = patches.masked_BN
+    image_BMD = model.vision_model(pixels_BCYX, masked_BN)
 
-    asked, told = _encode(model, torch.cat([whole_BMD, whole_BMD]), [questions.texts, captions.texts])
-    longer = [(whole_BMD, matching.texts), (whole_BMD[:_MASKED], words.texts), (holed_BMD, patches.texts)]
+    asked, told = _encode(model, [(image_BMD[_QUESTIONS], questions.texts), (image_BMD[_CAPTIONS], captions.texts)])
+    longer = [
+        (image_BMD[_MATCHING], matching.texts),
+        (image_BMD[_WORDS], words.texts),
+        (image_BMD[_PATCHES], patches.texts),
+    ]
     if pairs is not None:
-        longer.append((whole_BMD[pairs.samples], pairs.texts))
-    compared, worded, patched, *paired = _encode(
-        model, torch.cat([images for images, _ in longer]), [texts for _, texts in longer]
-    )
+        longer.append((image_BMD[_PAIRS][pairs.samples], pairs.texts))
+    compared, worded, patched, *paired = _encode(model, longer)
 
     heads = model.heads
     named_B = questions.boxes_B4[:, 2] > 0
@@ -87,7 +94,7 @@ def losses_of(model: ReferenceModel, practice: Practice) -> dict[str, Tensor]:
         "caption": choice_loss(model.write(captions.written_BU, told), captions.next_BU),
         "match": choice_loss(heads.matching(compared.vector_BD), matching.true_B),
         "words": _masked_word_loss(model, worded, words),
-        "patches": _masked_patch_loss(model, patched, patches, hidden_BCYX),
+        "patches": _masked_patch_loss(model, patched, patches, pixels_BCYX[_PATCHES]),
     }
     if pairs is not None and heads.next_sentence is not None:
         text_BTD = paired[0].fused.text_BTD
@@ -96,11 +103,14 @@ def losses_of(model: ReferenceModel, practice: Practice) -> dict[str, Tensor]:
     return losses
 
 
-def _encode(model: ReferenceModel, image_BMD: Tensor, parts: list[tasks.Texts]) -> list[Encoded]:
-    """All parts through encoders and fusion in one go; each cut to its own samples and length."""
-    encoded = model.encode(image_features=image_BMD, **joined(parts)._asdict())
+def _encode(model: ReferenceModel, parts: list[tuple[Tensor, tasks.Texts]]) -> list[Encoded]:
+    """All pairs of image features and texts through text encoder and fusion in one go, and cut apart again."""
+    encoded = model.encode(
+        image_features=torch.cat([image_BMD for image_BMD, _ in parts]),
+        **joined([texts for _, texts in parts])._asdict(),
+    )
     results, start = [], 0
-    for part in parts:
+    for _, part in parts:
         samples, length = part.input_ids.shape
         end = start + samples
         image, text, mask = encoded.fused

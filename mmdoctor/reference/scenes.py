@@ -36,7 +36,7 @@ CELL_SIDE = 16
 """Pixels."""
 MOST_OBJECTS = 4
 
-_RADII = {"small": (4, 5), "large": (7,)}
+_RADII = {"small": 5, "large": 7}
 """Half sides in pixels; an object is twice that and one pixel wide and high, and never leaves its cell."""
 
 _RGB = {
@@ -53,7 +53,7 @@ _COLOUR_SPREAD = 12
 """An object's channels differ from its colour's by up to this many levels."""
 _GROUND = (24, 56)
 """Lowest and highest grey level of the ground."""
-_SPECKLE = 10
+_SPECKLE = 8
 """Every pixel differs by up to this many levels."""
 
 T = TypeVar("T")
@@ -143,7 +143,7 @@ def throw_scene(dice: Dice, most_objects: int = MOST_OBJECTS) -> Scene:
 
 
 def _place(size: str, colour: str, shape: str, cell: int, dice: Dice) -> Thing:
-    radius = dice.pick(_RADII[size])
+    radius = _RADII[size]
     row, column = (CELL_SIDE * start + dice.between(radius, CELL_SIDE - 1 - radius) for start in divmod(cell, 3))
     return Thing(size, colour, shape, cell, row, column, radius)
 

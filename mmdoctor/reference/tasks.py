@@ -33,6 +33,9 @@ from mmdoctor.reference.world import ANSWERS, COLOURS, IMAGE_TOKEN, POSITIONS, S
 PROMPT = "describe the picture ."
 """Beside the picture when its caption is wanted."""
 
+MatchingKind = Literal["true", "changed", "other"]
+"""A caption of the picture, of the picture with one attribute changed, of another picture."""
+
 IGNORED = -100
 """Label of a position that has none; torch's cross-entropy leaves it out."""
 
@@ -173,9 +176,7 @@ def captions(thrown: Sequence[Thrown], words: Words) -> Captions:
     )
 
 
-def matching(
-    thrown: Sequence[Thrown], words: Words, *, kinds: Sequence[Literal["true", "changed", "other"]]
-) -> Matching:
+def matching(thrown: Sequence[Thrown], words: Words, *, kinds: Sequence[MatchingKind]) -> Matching:
     """One a scene, of the kinds in turn. Another scene's caption is the next one's in the batch."""
     rows, truths = [], []
     for index, one in enumerate(thrown):

@@ -42,7 +42,7 @@ from mmdoctor.reference.tasks import Words
 from mmdoctor.reference.tokenizer import Tokenizer, files
 from mmdoctor.reference.vision import PatchEmbedding
 
-STEPS: dict[FusionKind, int] = {"hybrid": 4600, "early": 1800, "late": 1800}
+STEPS: dict[FusionKind, int] = {"hybrid": 8000, "early": 2000, "late": 2000}
 """Steps of the bundled models."""
 
 SEED = 2026
@@ -55,11 +55,12 @@ _FEW_OBJECTS = 0.12
 """Fraction of the steps that show at most two objects."""
 _BETAS = (0.9, 0.98)
 _WEIGHT_DECAY = 0.01
-_LARGEST_GRADIENT = 1.0
+_LARGEST_GRADIENT = 2.0
 _EMBEDDING_DEVIATION = 0.2
 _SHARDS = 2
 """Parts of a step's scenes, each computed by one thread."""
-_SECONDS_BETWEEN_CHECKPOINTS = 60.0
+CHECKPOINT_SECONDS = 60.0
+"""Between two checkpoints."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,8 +209,8 @@ class Trainer:
         try:
             content: dict[str, Any] = torch.load(file, weights_only=True)
             plan = msgspec.convert(content["plan"], Plan)
-        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise MMDoctorError(f"{file} is not a checkpoint of a training run: {error}; remove it") from None
+        except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise MMDoctorError(f"{file} is not a checkpoint of a training run ({error}); remove it") from None
         if plan != self.plan:
             raise MMDoctorError(f"{file} is of another run ({plan}, not {self.plan}); remove it or train elsewhere")
         self.model.load_state_dict(content["model"])
@@ -218,9 +219,23 @@ class Trainer:
 
 
 def train(
-    plan: Plan, folder: Path, checkpoint: Path, *, progress: Callable[[Report], None] | None = None, threads: int = 2
+    plan: Plan,
+    folder: Path,
+    checkpoint: Path,
+    *,
+    progress: Callable[[Report], None] | None = None,
+    threads: int = _SHARDS,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> ReferenceModel:
     """Train, from the checkpoint if there is one, and write the finished folder; the checkpoint is then removed.
+
+    Args:
+        plan: the run.
+        folder: for the model, in the Hugging Face layout; a checkpoint may lie in it.
+        checkpoint: file to go on from after a kill.
+        progress: called after every step.
+        threads: 1 or 2; the weights are the same.
+        checkpoint_seconds: seconds between two checkpoints.
 
     Raises:
         MMDoctorError: the checkpoint is of another run, or a loss is no longer a number.
@@ -236,7 +251,7 @@ def train(
         if not all(math.isfinite(loss) for loss in losses.values()):
             raise MMDoctorError(f"step {trainer.step} gave a loss that is not a number: {losses}")
         now = time.monotonic()
-        if now - saved >= _SECONDS_BETWEEN_CHECKPOINTS:
+        if now - saved >= checkpoint_seconds:
             trainer.save(checkpoint)
             saved = now
         if progress is not None:
