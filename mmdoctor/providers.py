@@ -31,6 +31,7 @@ from mmdoctor.facts.tokenizer import (
     TokenizerFile,
     Truncation,
 )
+from mmdoctor.facts.video_tokens import VideoTokenCounts
 
 Provider = Callable[..., Any]
 
@@ -63,6 +64,7 @@ _WHERE: dict[type, str] = {
     AudioModel: "mmdoctor.architectures:audio_model",
     SpecialTokenIds: "mmdoctor.architectures:special_token_ids",
     ImageTokenCounts: "mmdoctor.architectures.image_tokens:image_token_counts",
+    VideoTokenCounts: "mmdoctor.architectures.video_tokens:video_token_counts",
     AudioTokenCounts: "mmdoctor.architectures.audio_tokens:audio_token_counts",
     AnyresGrids: "mmdoctor.architectures.image_tokens.anyres:anyres_grids",
     LargestImage: "mmdoctor.architectures.image_tokens.prices:largest_image",

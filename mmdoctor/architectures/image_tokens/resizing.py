@@ -88,18 +88,24 @@ def smart_resize(size: Size, factor: int, least: int, most: int) -> Size:
 
 def smart_resize_frames(size: Size, frames: int, factor: int, least: int, most: int) -> Size:
     """image_processing_glm4v.py, smart_resize: the area counts once a frame of a temporal patch."""
-    height, width = size
+    return smart_resize_video(size, frames, frames, factor, (least, most))
+
+
+def smart_resize_video(size: Size, frames: int, depth: int, factor: int, limits: tuple[int, int]) -> Size:
+    """video_processing_qwen3_vl.py, smart_resize: the area of all frames, in whole patches of `depth` frames."""
+    (least, most), (height, width) = limits, size
+    steps = round(frames / depth) * depth
     if height < factor or width < factor:
         scale = max(factor / height, factor / width)
         height, width = int(height * scale), int(width * scale)
     if max(height, width) / min(height, width) > 200:
         raise Refused(f"the aspect ratio {max(height, width) / min(height, width):.0f} is above 200")
     rows, columns = round(height / factor) * factor, round(width / factor) * factor
-    if frames * rows * columns > most:
+    if steps * rows * columns > most:
         beta = math.sqrt(frames * height * width / most)
         rows = max(factor, math.floor(height / beta / factor) * factor)
         columns = max(factor, math.floor(width / beta / factor) * factor)
-    elif frames * rows * columns < least:
+    elif steps * rows * columns < least:
         beta = math.sqrt(least / (frames * height * width))
         rows = math.ceil(height * beta / factor) * factor
         columns = math.ceil(width * beta / factor) * factor
