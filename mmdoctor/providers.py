@@ -16,7 +16,7 @@ from mmdoctor.facts.parts import AttentionBlocks, Description, Embeddings, Layer
 from mmdoctor.facts.patches import PatchGeometry, VideoProcessor
 from mmdoctor.facts.pickles import Pickles
 from mmdoctor.facts.quantisation import Adapter, AdapterBase, PackedModules, QuantisationConfig
-from mmdoctor.facts.reference import SelfTest
+from mmdoctor.facts.reference import ReferenceFiles, ReferenceLayout, SelfTest
 from mmdoctor.facts.remote_code import RemoteCode
 from mmdoctor.facts.rope import RotaryEmbeddings
 from mmdoctor.facts.sound import SoundPath
@@ -84,6 +84,8 @@ _WHERE: dict[type, str] = {
     Accelerator: "mmdoctor.target:accelerator",
     Libraries: "mmdoctor.target:libraries",
     WeightMemory: "mmdoctor.memory.weights:weight_memory",
+    ReferenceLayout: "mmdoctor.reference.copies:reference_layout",
+    ReferenceFiles: "mmdoctor.reference.copies:reference_files",
     SelfTest: "mmdoctor.probes.reference:self_test",
 }
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from math import isqrt
 
 from mmdoctor.architectures.geometry import heads_of, of_stream, projections, true_head_size
+from mmdoctor.architectures.own_sections import described_as_text, divided, section_of
 from mmdoctor.architectures.projectors import entrance, exit_of, matrices
+from mmdoctor.architectures.spelling import SectionReader
 from mmdoctor.architectures.towers import edges, patch_kernel, position_table, rows_of, tower_blocks, tower_width
 from mmdoctor.facts.checkpoint import Tensor
 from mmdoctor.facts.model import AudioModel, MultimodalModel, TextModel, VisionModel
@@ -35,7 +37,10 @@ def describe(
     listed = blocks.blocks if blocks is not None else ()
     towers = {role: parts.largest(role) for role in (Role.TEXT, Role.VISION, Role.AUDIO)}
     details = []
-    for part in sorted(parts.parts, key=lambda p: -p.nbytes):
+    text = towers[Role.TEXT]
+    halves = tuple(divided(text, model)) if text is not None else ()
+    towers[Role.TEXT] = described_as_text(halves, model)
+    for part in sorted((*(p for p in parts.parts if p is not text), *halves), key=lambda p: -p.nbytes):
         stated: dict[str, int] = {}
         shown: dict[str, int] = {}
         if part is towers[Role.TEXT]:
@@ -49,12 +54,27 @@ def describe(
         elif part is towers[Role.AUDIO]:
             shown = _audio_shapes(part)
             stated = _audio_stated(model.audio) if model is not None and model.audio is not None else {}
+        elif part.role in (Role.FUSION, Role.DECODER) or part in halves:
+            own = section_of(part, model)
+            stated = _section_stated(own) if own is not None and part.layers else {}
         elif part.role is Role.PROJECTOR:
             shown = _projector_shapes(part)
         elif part.role is Role.HEAD and embeddings is not None and embeddings.head in part.tensors:
             shown = _table(embeddings.head)
         details.append(_merged(part, stated, shown))
     return Description(parts=tuple(details))
+
+
+def _section_stated(section: SectionReader) -> dict[str, int]:
+    names = {
+        "layers": "num_hidden_layers",
+        "hidden": "hidden_size",
+        "heads": "num_attention_heads",
+        "kv_heads": "num_key_value_heads",
+        "vocabulary": "vocab_size",
+    }
+    found = {name: section.integer(field) for name, field in names.items()}
+    return {name: reading.value for name, reading in found.items() if reading is not None}
 
 
 def _merged(part: Part, stated: Mapping[str, int], shown: Mapping[str, int]) -> PartDetails:

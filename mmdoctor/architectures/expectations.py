@@ -38,6 +38,8 @@ _UNLISTED: Mapping[str, str] = {
     # Parts of a larger model that are saved and served alone, with its processor.
     "qwen2_5_omni_thinker": "aitv",
     "qwen3_omni_moe_thinker": "aitv",
+    # mmdoctor's own, of which no library knows.
+    "mmdoctor_reference": "it",
 }
 """Types beside the library's mappings."""
 

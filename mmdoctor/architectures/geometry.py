@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from mmdoctor.architectures.names import outermost
 from mmdoctor.facts.checkpoint import Tensor
 from mmdoctor.facts.model import TextModel
 from mmdoctor.facts.parts import AttentionBlock, Role
@@ -259,8 +260,9 @@ def main_text_blocks(blocks: Iterable[AttentionBlock], text: TextModel) -> tuple
     if text.model_type in OWN_ARITHMETIC:
         return ()
     listed = tuple(b for b in blocks if b.role is Role.TEXT and b.layer is not None)
-    others = set(text.other_stacks)
-    own = tuple(b for b in listed if others.isdisjoint(b.prefix.split("."))) or listed
+    others = text.other_stacks
+    own = tuple(b for b in listed if set(others).isdisjoint(b.prefix.split(".")))
+    own = own or tuple(b for b in listed if outermost(b.prefix) not in others)  # `decoder.bert.encoder` is the decoder
     hidden = text.hidden_size.value if text.hidden_size else None
     fitting = tuple(b for b in own if hidden is not None and hidden in _widths_in(b))
     if fitting or hidden is None:

@@ -76,7 +76,7 @@ _TEXT = re.compile(
 
 _FUSION = re.compile(
     r"^(?:multimodal_model|multimodal_encoder|fusion\w*|cross_modal_\w+|gated_cross_attn_layers|cross_encoder|multi_modal_encoder"
-    r"|mm_encoder|co_attention\w*)$"
+    r"|mm_encoder|co_attention\w*|unified\w*)$"
 )
 """Encoders that read both modalities."""
 
@@ -102,6 +102,11 @@ def strip_wrappers(name: str) -> str:
             break
         name = rest
     return name
+
+
+def outermost(name: str) -> str:
+    """The first word of a name that says something."""
+    return strip_wrappers(name).removeprefix("model.").partition(".")[0]
 
 
 def role_by_name(name: str) -> tuple[Role, str] | None:

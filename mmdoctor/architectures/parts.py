@@ -23,7 +23,7 @@ def parts(checkpoint: Checkpoint) -> Parts:
     groups: dict[tuple[Role, str], list[Tensor]] = {}
     for name, found in assign_roles(checkpoint.tensors).items():
         groups.setdefault(found, []).append(checkpoint.tensors[name])
-    made = [_part(role, members) for role, members in _joined(groups)]
+    made = [part_of(role, members) for role, members in _joined(groups)]
     made.sort(key=lambda part: (list(Role).index(part.role), -part.nbytes))
     return Parts(parts=tuple(made))
 
@@ -45,7 +45,8 @@ def _joined(groups: Mapping[tuple[Role, str], list[Tensor]]) -> Iterable[tuple[R
             yield role, members
 
 
-def _part(role: Role, members: list[Tensor]) -> Part:
+def part_of(role: Role, members: list[Tensor]) -> Part:
+    """Tensors of one role, with their sums."""
     dtypes: dict[str, int] = {}
     for tensor in members:
         dtypes[tensor.dtype] = dtypes.get(tensor.dtype, 0) + tensor.nbytes

@@ -22,6 +22,7 @@ _MODULES = (
     "image_encoders",
     "language",
     "remote",
+    "bundled",
 )
 
 _TEXT_MARKS = ("vocab_size", "padded_vocab_size", "n_vocab")

@@ -17,6 +17,8 @@ class Role(enum.StrEnum):
     PROJECTOR = "projector"
     FUSION = "fusion"
     TEXT = "text model"
+    DECODER = "decoder"
+    """Only in a description: the decoder beside a text encoder. Among the parts it belongs to the text model."""
     HEAD = "head"
     ADAPTER = "adapter"
     OTHER = "other"
