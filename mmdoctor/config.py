@@ -22,6 +22,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     dtype: str | None = None
     tensor_parallel_size: int | None = None
     gpu_memory_utilization: float | None = None
+    max_model_len: int | None = None
     env: Path | None = None
     """A machine as `mmdoctor env --format json` wrote it."""
 
@@ -162,6 +163,7 @@ class _Reader:
             "dtype": self.text_of,
             "tensor-parallel-size": lambda p, v: self.number(p, v, int),
             "gpu-memory-utilization": lambda p, v: self.number(p, v, int, float),
+            "max-model-len": lambda p, v: self.number(p, v, int),
             "env": lambda p, v: self.file.parent / self.text_of(p, v),
         }
         return {name: Wishes(**self.fields((*path, name), table, readers)) for name, table in value.items()}

@@ -6,12 +6,12 @@ from typing import TypeVar
 
 from mmdoctor.engine import Crashed, Engine, ProviderFailed
 from mmdoctor.facts.checkpoint import Checkpoint, WeightFile
-from mmdoctor.facts.image_tokens import ImageTokenCounts
+from mmdoctor.facts.image_tokens import ImagePrice, ImagePrices, ImageTokenCounts
 from mmdoctor.facts.model import ModelConfig
-from mmdoctor.facts.parts import Description, PartDetails, Parts, Role
+from mmdoctor.facts.parts import Description, Parts
 from mmdoctor.facts.quantisation import Adapter
 from mmdoctor.facts.source import FileKind, Source
-from mmdoctor.report.model import Artifact, PartSummary
+from mmdoctor.report.model import Artifact, ImageCost, PartSummary
 from mmdoctor.wording import counted
 
 T = TypeVar("T")
@@ -56,6 +56,7 @@ def artifact(known: Known, source: Source, path: str) -> Artifact:
     checkpoint = known.get(Checkpoint)
     config = known.get(ModelConfig)
     files = checkpoint.files if checkpoint else ()
+    prices = known.get(ImagePrices)
     return Artifact(
         path=path,
         kind=_kind(source, files, config, known.get(Adapter)),
@@ -69,7 +70,28 @@ def artifact(known: Known, source: Source, path: str) -> Artifact:
         dtypes=dict(Counter(t.dtype for t in checkpoint.tensors.values()).most_common()) if checkpoint else {},
         files=tuple(f.path for f in files),
         parts=_parts(known),
-        remarks=tuple(_remarks(files, checkpoint, known.get(ImageTokenCounts))),
+        remarks=tuple(_remarks(files, checkpoint, None if prices and prices.prices else known.get(ImageTokenCounts))),
+        images=tuple(_cost(price, prices.per_prompt) for price in prices.prices) if prices else (),
+    )
+
+
+def _cost(price: ImagePrice, per_prompt: int) -> ImageCost:
+    count = price.count
+    if count is None:
+        return ImageCost(width=price.width, height=price.height, per_prompt=per_prompt, reason=price.reason)
+    placeholders, features = count.placeholders, count.features
+    used = {(u.what, u.at): u for u in (*placeholders.used, *features.used)}
+    return ImageCost(
+        width=price.width,
+        height=price.height,
+        per_prompt=per_prompt,
+        placeholders=placeholders.count,
+        features=features.count,
+        markers=price.markers,
+        tiles=count.pixels.tiles,
+        arithmetic=placeholders.arithmetic,
+        reason=placeholders.arithmetic if placeholders.count is None else "",
+        settings=tuple(used.values()),
     )
 
 
@@ -114,19 +136,18 @@ def _parts(known: Known) -> tuple[PartSummary, ...]:
     if parts is None:
         return ()
     description = known.get(Description)
-    listed = description.parts if description is not None else tuple(PartDetails(part=part) for part in parts.parts)
-    ordered = sorted(listed, key=lambda d: (list(Role).index(d.part.role), -d.part.nbytes))
+    numbers = {(d.part.role, d.part.prefix): d.numbers for d in description.parts} if description else {}
     return tuple(
         PartSummary(
-            role=found.part.role,
-            name=found.part.prefix.rstrip("."),
-            parameters=found.part.parameters,
-            nbytes=found.part.nbytes,
-            dtypes=found.part.dtypes,
-            layers=found.part.layers,
-            details=found.numbers,
+            role=part.role,
+            name=part.prefix.rstrip("."),
+            parameters=part.parameters,
+            nbytes=part.nbytes,
+            dtypes=part.dtypes,
+            layers=part.layers,
+            details=numbers.get((part.role, part.prefix), {}),
         )
-        for found in ordered
+        for part in parts.parts
     )
 
 

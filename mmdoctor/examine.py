@@ -11,9 +11,11 @@ from mmdoctor.config import Wishes
 from mmdoctor.describe import Known, artifact
 from mmdoctor.engine import CouldNotCheck, Crashed, Engine, Outcome, Ran, Skipped
 from mmdoctor.errors import UsageError
+from mmdoctor.facts.image_tokens import ImageRequest
 from mmdoctor.facts.machine import Machine, Target
 from mmdoctor.facts.source import Depth, Source
 from mmdoctor.finding import Finding
+from mmdoctor.lines import Lines
 from mmdoctor.location import Location
 from mmdoctor.plugins import Rules, load_rules
 from mmdoctor.progress import Progress
@@ -29,6 +31,7 @@ def check_path(
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     target: Wishes | None = None,
+    images: ImageRequest | None = None,
     load: Sequence[str | Path] = (),
     plugins: bool = True,
     progress: Progress | None = None,
@@ -42,6 +45,7 @@ def check_path(
         select: codes, families or names of the rules to run; empty for all.
         ignore: rules to leave out.
         target: what the model is to be served on; what it leaves open is this machine's.
+        images: the images whose price in tokens is asked for.
         load: files with more rules.
         plugins: whether rules of other distributions take part.
         progress: told how far slow steps have come.
@@ -55,16 +59,17 @@ def check_path(
     registry = rules or load_rules(load, plugins=plugins)
     chosen = select_rules(registry.all, select, ignore)
     source = _source(path)
-    engine = _engine(source, looked, target or Wishes(), registry, progress or Progress())
+    engine = _engine(source, looked, target or Wishes(), registry, progress or Progress(), images or ImageRequest())
     outcomes = engine.run(chosen)
     known = Known(engine)
-    head = artifact(known, source, "reference model" if path is None else str(path))
+    lines = Lines(source)
+    head = _costs_placed(artifact(known, source, "reference model" if path is None else str(path)), lines)
     return Report(
         version=__version__,
         artifact=head,
         target=known.get(Target) or Target(),
         depth=looked.value,
-        findings=_placed(source, _findings(outcomes.values())),
+        findings=_placed(lines, _findings(outcomes.values())),
         passed=tuple(code for code, o in outcomes.items() if isinstance(o, Ran) and not o.findings),
         skipped=tuple(_skips(outcomes.items())),
         machine=known.get(Machine),
@@ -105,7 +110,9 @@ def _source(path: str | Path | None) -> Source:
     return msgspec.structs.replace(open_source(WEIGHTS), name="reference model", bundled=True)
 
 
-def _engine(source: Source, depth: Depth, wishes: Wishes, rules: Rules, progress: Progress) -> Engine:
+def _engine(
+    source: Source, depth: Depth, wishes: Wishes, rules: Rules, progress: Progress, images: ImageRequest
+) -> Engine:
     from mmdoctor.target import resolve_target
 
     flags = msgspec.structs.asdict(wishes)
@@ -115,7 +122,7 @@ def _engine(source: Source, depth: Depth, wishes: Wishes, rules: Rules, progress
     def at_hand(machine: Machine) -> Target:
         return resolve_target(**flags, machine=lambda: machine)
 
-    given: dict[type, object] = {Source: source, Depth: depth, Progress: progress}
+    given: dict[type, object] = {Source: source, Depth: depth, Progress: progress, ImageRequest: images}
     if saved is not None:
         from mmdoctor.report import env_v1
 
@@ -155,11 +162,19 @@ def _order(place: Location) -> tuple[str, str, str]:
     return place.file, place.pointer or "", place.tensor or ""
 
 
-def _placed(source: Source, findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings with line and column of every JSON value that they name."""
-    from mmdoctor.lines import Lines
+def _costs_placed(head: Artifact, lines: Lines) -> Artifact:
+    """The head with line and column of the settings that an image's price comes from."""
+    costs = [
+        msgspec.structs.replace(
+            cost, settings=tuple(msgspec.structs.replace(u, at=lines.resolve(u.at)) for u in cost.settings)
+        )
+        for cost in head.images
+    ]
+    return msgspec.structs.replace(head, images=tuple(costs))
 
-    lines = Lines(source)
+
+def _placed(lines: Lines, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings with line and column of every JSON value that they name."""
     return tuple(
         msgspec.structs.replace(
             finding,

@@ -33,6 +33,7 @@ def resolve_target(
     dtype: str | None = None,
     tensor_parallel_size: int | None = None,
     gpu_memory_utilization: float | None = None,
+    max_model_len: int | None = None,
     machine: Callable[[], Machine] | None = None,
 ) -> Target:
     """The target that the flags describe; without `--gpu` the machine at hand provides the accelerator.
@@ -43,6 +44,7 @@ def resolve_target(
         dtype: load dtype, an engine's own spelling.
         tensor_parallel_size: accelerators that share the model; 1 when not given.
         gpu_memory_utilization: share of the memory that the engine may take, above 0 and up to 1.
+        max_model_len: most tokens of prompt and answer together.
         machine: describes the machine at hand; called only when no accelerator is named. None: there is none.
 
     Raises:
@@ -55,6 +57,7 @@ def resolve_target(
         dtype=_dtype(dtype),
         tensor_parallel_size=_tensor_parallel_size(tensor_parallel_size),
         gpu_memory_utilization=_utilization(gpu_memory_utilization),
+        max_model_len=_max_model_len(max_model_len),
     )
     return _named(flags, gpu) if gpu is not None else _at_hand(flags, machine)
 
@@ -165,6 +168,12 @@ def _tensor_parallel_size(value: int | None) -> int:
         return 1
     if not 1 <= value <= 1024:
         raise UsageError(f"--tensor-parallel-size {value}: it is a number of accelerators, from 1 to 1024")
+    return value
+
+
+def _max_model_len(value: int | None) -> int | None:
+    if value is not None and not 1 <= value <= 2**40:
+        raise UsageError(f"--max-model-len {value}: it is a number of tokens, from 1 on")
     return value
 
 

@@ -2,14 +2,16 @@
 
 import enum
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmdoctor.cli.parsing import choice, number, paths
+from mmdoctor.cli.parsing import choice, image_size, number, paths
 
 if TYPE_CHECKING:
+    from mmdoctor.facts.image_tokens import ImageRequest
     from mmdoctor.report.model import Report
 
 
@@ -103,6 +105,14 @@ def check(
     gpu_memory_utilization: Annotated[
         str | None, typer.Option(help="Share of the GPU's memory that the engine takes, 0 to 1.", metavar="SHARE")
     ] = None,
+    max_model_len: Annotated[
+        str | None, typer.Option(help="Most tokens of prompt and answer together.", metavar="TOKENS")
+    ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(help="Tell what an image of this size costs in tokens; several are possible.", metavar="WxH"),
+    ] = None,
+    images_per_prompt: Annotated[str | None, typer.Option(help="Images of one prompt.", metavar="N")] = None,
     env: Annotated[
         str | None,
         typer.Option(help="The machine to serve on, as `mmdoctor env --format json` wrote it there.", metavar="FILE"),
@@ -139,6 +149,7 @@ def check(
         dtype=dtype,
         tensor_parallel_size=number("--tensor-parallel-size", tensor_parallel_size, int),
         gpu_memory_utilization=number("--gpu-memory-utilization", gpu_memory_utilization, float),
+        max_model_len=number("--max-model-len", max_model_len, int),
         env=None if env is None else Path(env).expanduser(),
     )
     if target is not None:
@@ -150,6 +161,7 @@ def check(
             select=select or configuration.select,
             ignore=ignore or configuration.ignore,
             target=wishes,
+            images=_images(image or (), number("--images-per-prompt", images_per_prompt, int)),
             load=paths(load) or configuration.load,
             plugins=not no_plugins,
             progress=progress,
@@ -164,6 +176,15 @@ def check(
             exit_zero=exit_zero,
         )
     )
+
+
+def _images(sizes: Iterable[str], per_prompt: int | None) -> "ImageRequest":
+    from mmdoctor.errors import UsageError
+    from mmdoctor.facts.image_tokens import ImageRequest
+
+    if per_prompt is not None and not 1 <= per_prompt <= 100_000:
+        raise UsageError(f"--images-per-prompt {per_prompt}: it is a number of images, from 1 on")
+    return ImageRequest(sizes=tuple(image_size("--image", text) for text in sizes), per_prompt=per_prompt or 1)
 
 
 def _pairs(formats: list[Format], outputs: list[Path]) -> list[tuple[Format, Path | None]]:

@@ -81,6 +81,21 @@ def number(option: str, text: str | None, kind: type[int] | type[float]) -> Any:
         raise UsageError(f"{option} {text}: not {'a whole number' if kind is int else 'a number'}") from None
 
 
+def image_size(option: str, text: str) -> tuple[int, int]:
+    """(width, height) in pixels of `1024x768`.
+
+    Raises:
+        UsageError: it is no size.
+    """
+    width, x, height = text.lower().replace("\u00d7", "x").partition("x")
+    sides = [side.strip() for side in (width, height)]
+    if x and all(s.isascii() and s.isdigit() and len(s) <= 6 and int(s) > 0 for s in sides):
+        return int(sides[0]), int(sides[1])
+    from mmdoctor.errors import UsageError
+
+    raise UsageError(f"{option} {text}: write width and height in pixels, such as 1024x768")
+
+
 def paths(texts: Iterable[str] | None) -> list[Path]:
     """The paths that were given."""
     return [Path(text).expanduser() for text in texts or ()]

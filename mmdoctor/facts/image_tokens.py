@@ -145,10 +145,12 @@ class ImagePrices(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LargestImage(msgspec.Struct, frozen=True, kw_only=True):
-    """The dearest and the cheapest of many images, of all shapes up to 16 megapixels."""
+    """The dearest and the cheapest of many images, of all shapes up to 16 megapixels, and a usual one."""
 
     dearest: TokenCount
     cheapest: TokenCount
+    usual: TokenCount
+    """Of 1024 x 768 pixels; the cheapest where the processor does not take that."""
 
 
 class AnyresGrids(msgspec.Struct, frozen=True, kw_only=True):

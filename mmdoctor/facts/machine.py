@@ -65,6 +65,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Load dtype: `auto`, `bfloat16`, `float16`, `float32`; None when not named."""
     tensor_parallel_size: int = 1
     gpu_memory_utilization: float | None = None
+    max_model_len: int | None = None
+    """Most tokens of prompt and answer together; None where the engine takes what config.json states."""
     gpu_free_bytes: int | None = None
     """Memory that is free on it now; only of the machine at hand."""
     gpu_reserved_bytes: int = 0

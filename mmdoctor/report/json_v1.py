@@ -10,7 +10,7 @@ import msgspec
 from mmdoctor.facts.machine import Machine, Target
 from mmdoctor.finding import Change, Edit, Evidence, Finding, Removal, Renaming, Rewriting, Scalar, Severity
 from mmdoctor.location import Location
-from mmdoctor.report.model import Artifact, PartSummary, Report
+from mmdoctor.report.model import Artifact, ImageCost, PartSummary, Report
 from mmdoctor.report.schema_v1 import (
     ArtifactV1,
     CrashedV1,
@@ -19,10 +19,12 @@ from mmdoctor.report.schema_v1 import (
     FindingV1,
     FixV1,
     GpuV1,
+    ImageV1,
     LocationV1,
     MachineV1,
     PartV1,
     ReportV1,
+    SettingV1,
     SkippedV1,
     SummaryV1,
     TargetV1,
@@ -103,6 +105,27 @@ def _artifact(artifact: Artifact) -> ArtifactV1:
         files=list(artifact.files),
         parts=[_part(part) for part in artifact.parts],
         remarks=list(artifact.remarks),
+        images=[_image(cost) for cost in artifact.images],
+    )
+
+
+def _image(cost: ImageCost) -> ImageV1:
+    return ImageV1(
+        width=cost.width,
+        height=cost.height,
+        placeholders=cost.placeholders,
+        features=cost.features,
+        markers=cost.markers,
+        tokens=cost.tokens,
+        images_per_prompt=cost.per_prompt,
+        tokens_per_prompt=cost.tokens_per_prompt,
+        tiles=cost.tiles,
+        arithmetic=cost.arithmetic,
+        reason=cost.reason,
+        settings=[
+            SettingV1(what=u.what, value=_value(u.value), default_of=u.default_of, location=_location(u.at))
+            for u in cost.settings
+        ],
     )
 
 
@@ -129,6 +152,7 @@ def _target(target: Target) -> TargetV1:
         dtype=target.dtype,
         tensor_parallel_size=target.tensor_parallel_size,
         gpu_memory_utilization=target.gpu_memory_utilization,
+        max_model_len=target.max_model_len,
     )
 
 

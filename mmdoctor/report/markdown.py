@@ -81,6 +81,8 @@ class _Page:
             lines.append(f"- architecture: {', '.join(map(self.code, report.artifact.architectures))}")
         lines += [f"- {self.text(words.part_of(part))}" for part in report.artifact.parts]
         lines += [f"- {self.text(remark)}" for remark in report.artifact.remarks]
+        lines += [f"- {self.text(words.cost_of(cost))}" for cost in report.artifact.images]
+        lines += [f"  - {self.text(origin)}" for origin in words.origins_of(report.artifact.images)]
         if target := words.target_of(report.target):
             lines.append(f"- target: {self.text(target)}{'' if report.target.from_flags else ' (this machine)'}")
         return lines

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from mmdoctor.facts.image_tokens import Used
 from mmdoctor.facts.machine import Machine, Target
 from mmdoctor.facts.parts import Role
 from mmdoctor.finding import Finding, Severity
@@ -22,6 +23,38 @@ class PartSummary(msgspec.Struct, frozen=True, kw_only=True):
     layers: int | None = None
     details: Mapping[str, int] = {}
     """Derived numbers in the field's terms: `heads`, `kv_heads`, `head_dim`, `patch`, `image`, `merge` ..."""
+
+
+class ImageCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What an image of one size costs."""
+
+    width: int
+    height: int
+    per_prompt: int = 1
+    """Images of one prompt."""
+    placeholders: int | None = None
+    """Tokens that the processor reserves for the image; None where that cannot be told."""
+    features: int | None = None
+    """Vectors that the model makes of it."""
+    markers: int | None = None
+    """Tokens around and between the placeholders."""
+    tiles: int | None = None
+    arithmetic: str = ""
+    """How the placeholders come about."""
+    reason: str = ""
+    """Why there is no count."""
+    settings: tuple[Used, ...] = ()
+    """The values that it comes from."""
+
+    @property
+    def tokens(self) -> int | None:
+        """Placeholders and, as far as they are known, markers of one image."""
+        return None if self.placeholders is None else self.placeholders + (self.markers or 0)
+
+    @property
+    def tokens_per_prompt(self) -> int | None:
+        """The same of all images of a prompt."""
+        return None if self.tokens is None else self.tokens * self.per_prompt
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +81,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[PartSummary, ...] = ()
     remarks: tuple[str, ...] = ()
     """Plain sentences about the artefact: the token cost of an image, what a recognised format needs."""
+    images: tuple[ImageCost, ...] = ()
+    """What the images cost that the user asks about."""
 
 
 class SkippedCheck(msgspec.Struct, frozen=True, kw_only=True):

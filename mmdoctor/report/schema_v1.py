@@ -88,6 +88,34 @@ class PartV1(msgspec.Struct, frozen=True, kw_only=True):
     details: dict[str, int]
 
 
+class SettingV1(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that a count comes from."""
+
+    what: Annotated[str, msgspec.Meta(description="Its key, after the section where that matters.")]
+    value: Value
+    default_of: Annotated[str | None, msgspec.Meta(description="The class whose default it is; null where stated.")]
+    location: LocationV1
+
+
+class ImageV1(msgspec.Struct, frozen=True, kw_only=True):
+    """What an image of one size costs (`--image`)."""
+
+    width: Annotated[Count, msgspec.Meta(description="Pixels.")]
+    height: Annotated[Count, msgspec.Meta(description="Pixels.")]
+    placeholders: Annotated[
+        int | None, msgspec.Meta(description="Tokens that the processor reserves for the image; null: cannot be told.")
+    ]
+    features: Annotated[int | None, msgspec.Meta(description="Vectors that the model makes; the same if all is well.")]
+    markers: Annotated[int | None, msgspec.Meta(description="Tokens around and between the placeholders.")]
+    tokens: Annotated[int | None, msgspec.Meta(description="Placeholders and markers of one image.")]
+    images_per_prompt: Count
+    tokens_per_prompt: Annotated[int | None, msgspec.Meta(description="Of that many images of this size.")]
+    tiles: int | None
+    arithmetic: Annotated[str, msgspec.Meta(description="How the placeholders come about.")]
+    reason: Annotated[str, msgspec.Meta(description="Why there is no count; empty where there is one.")]
+    settings: list[SettingV1]
+
+
 class ArtifactV1(msgspec.Struct, frozen=True, kw_only=True):
     """What was checked."""
 
@@ -104,6 +132,7 @@ class ArtifactV1(msgspec.Struct, frozen=True, kw_only=True):
     files: Annotated[list[str], msgspec.Meta(description="Weight files that load.")]
     parts: list[PartV1]
     remarks: list[str]
+    images: list[ImageV1]
 
 
 class TargetV1(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +147,7 @@ class TargetV1(msgspec.Struct, frozen=True, kw_only=True):
     dtype: str | None
     tensor_parallel_size: int
     gpu_memory_utilization: float | None
+    max_model_len: Annotated[int | None, msgspec.Meta(description="Tokens; null where the engine decides.")]
 
 
 class SummaryV1(msgspec.Struct, frozen=True, kw_only=True):

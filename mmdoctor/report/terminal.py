@@ -77,6 +77,10 @@ def _head(page: Page, artifact: Artifact) -> None:
         page.pieces([[(words.part_of(part), "")] for part in artifact.parts], " | ", indent=2)
     for remark in artifact.remarks:
         page.paragraph((plain(remark), ""), indent=2)
+    for cost in artifact.images:
+        page.paragraph((words.cost_of(cost), ""), indent=2)
+    for origin in words.origins_of(artifact.images):
+        page.paragraph((origin, _DIM), indent=4, hang=6)
 
 
 def _verdict(page: Page, report: Report) -> None:

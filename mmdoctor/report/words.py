@@ -6,7 +6,7 @@ from typing import TypeGuard
 from mmdoctor.facts.machine import Machine, Target
 from mmdoctor.finding import Confidence, Evidence, Finding, Severity
 from mmdoctor.location import Location
-from mmdoctor.report.model import Artifact, PartSummary, Report, SkippedCheck
+from mmdoctor.report.model import Artifact, ImageCost, PartSummary, Report, SkippedCheck
 from mmdoctor.report.text import bytes_of, count, parameters_of, plain, seconds_of, value_of
 
 # Of the numbers of a part those that the head shows; the JSON report has them all.
@@ -59,6 +59,32 @@ def part_of(part: PartSummary) -> str:
     return ", ".join(said)
 
 
+def cost_of(cost: ImageCost) -> str:
+    """What an image costs: `a 1024x768 image costs 1,001 tokens: 999 for the image (...) and 2 around it`."""
+    image = f"a {cost.width}x{cost.height} image"
+    if cost.placeholders is None:
+        return f"what {image} costs cannot be told: {plain(cost.reason)}"
+    tokens, sum_ = f"{cost.placeholders:,} for the image ({plain(cost.arithmetic)})", cost.tokens or 0
+    if cost.markers:
+        tokens += f" and {cost.markers:,} around it"
+    if cost.per_prompt > 1:
+        tokens += f"; {cost.per_prompt} of them in a prompt cost {cost.tokens_per_prompt:,}"
+    if cost.features != cost.placeholders:
+        made = f"{cost.features:,}" if cost.features is not None else "none"
+        tokens += f"; the model makes {made} of it, so such a request fails"
+    return f"{image} costs {count(sum_, 'token')}: {tokens}"
+
+
+def origins_of(costs: Iterable[ImageCost]) -> list[str]:
+    """Where the numbers of the costs stand, a line a file: `config.json: vision_config.patch_size 14 (line 54), ...`."""
+    by_file: dict[str, dict[str, None]] = {}
+    for used in (u for cost in costs for u in cost.settings if u.value is not None):
+        file = f"defaults of {plain(used.default_of)}" if used.default_of else plain(used.at.file)
+        line = f" (line {used.at.line})" if used.at.line is not None and not used.default_of else ""
+        by_file.setdefault(file, {})[f"{plain(used.what)} {plain(str(used.value))}{line}"] = None
+    return [f"{file}: {', '.join(said)}" for file, said in by_file.items()]
+
+
 def problems(report: Report) -> str:
     """How many findings: `2 errors, 1 warning`."""
     names = [(Severity.ERROR, "error"), (Severity.WARNING, "warning"), (Severity.NOTE, "note")]
@@ -96,6 +122,7 @@ def target_of(target: Target) -> str:
         target.dtype,
         f"tensor parallel size {target.tensor_parallel_size}" if target.tensor_parallel_size > 1 else None,
         f"GPU memory utilization {target.gpu_memory_utilization:g}" if target.gpu_memory_utilization else None,
+        f"{count(target.max_model_len, 'token')} at most" if target.max_model_len else None,
     ]
     return plain(", ".join(s for s in said if s))
 

@@ -5,16 +5,25 @@ from mmdoctor import Evidence, Fix, Problem, Severity, check
 from mmdoctor.architectures.normalise import GENERIC, LIBRARY
 from mmdoctor.architectures.towers import edges, main_tower, patch_kernel, position_table, rows_of
 from mmdoctor.facts.checkpoint import Tensor
+from mmdoctor.facts.image_tokens import ImageTokenCounts
 from mmdoctor.facts.model import MultimodalModel, VisionModel
 from mmdoctor.facts.parts import Parts
 from mmdoctor.facts.tokenizer import ImageProcessor
 from mmdoctor.finding import Confidence
 from mmdoctor.location import Reading
 
+COUNTED = ("paligemma", "gemma3", "internvl", "aya_vision", "cohere2_vision", "llama4", "ovis2")
+"""Model types whose processor is judged by its token counts: DRF007, DRF008 and DRF009 say what else has to change."""
+
+
 
 @check("ATT005", Severity.ERROR, yields_to=("INT008",))
 def vision_position_embedding_size(
-    parts: Parts, model: MultimodalModel, vision: VisionModel, processor: ImageProcessor | None
+    parts: Parts,
+    model: MultimodalModel,
+    vision: VisionModel,
+    processor: ImageProcessor | None,
+    counts: ImageTokenCounts | None,
 ) -> Iterator[Problem]:
     """The vision tower's patch kernel or position table is of another size than the configured image makes.
 
@@ -55,6 +64,8 @@ def vision_position_embedding_size(
         if problem is not None:
             yield problem
             return
+    if counts is not None and model.config.model_type in COUNTED:
+        return
     if processor is not None and table is not None and not vision.interpolates:
         yield from _processor_problem(processor, vision)
 

@@ -28,7 +28,11 @@ CUT_SILENTLY = ("blip-2", "instructblip")
 """Families that fill what placeholders there are and say nothing (`masked_scatter` in their `forward`)."""
 
 
-@check("DRF001", Severity.ERROR, yields_to=("ATT005", "DRF002", "DRF005"))
+CAUSES = ("DRF002", "DRF003", "DRF004", "DRF005", "DRF006", "DRF007", "DRF008", "DRF009", "DRF011")
+"""Rules that know the cause in their families."""
+
+
+@check("DRF001", Severity.ERROR, yields_to=("ATT005", "ATT007", *CAUSES))
 def image_tokens_vs_features(counts: ImageTokenCounts, model: MultimodalModel) -> Iterator[Problem]:
     """The processor writes another number of image placeholders than the model makes image features.
 
@@ -122,11 +126,13 @@ def _fix(counts: ImageTokenCounts, count: TokenCount) -> Fix:
     differences = [(u, o) for u, o in _differences(count) if o.default_of is None and o.value is not None]
     if differences:
         changes = ", ".join(f"{u.what} to {o.value}" for u, o in differences)
-        return Fix(f"set {changes} on the processor's side, as config.json has it")
+        edits = tuple(edit for u, o in differences for edit in u.set_to(o.value))
+        return Fix(f"set {changes} on the processor's side, as config.json has it", edits)
     features = count.features.count
     stated = next((u for u in count.placeholders.used if u.what in PER_TILE), None)
     if stated is not None and features is not None and features % count.pixels.tiles == 0:
-        return Fix(f"set {stated.what} to {features // count.pixels.tiles}")
+        right = features // count.pixels.tiles
+        return Fix(f"set {stated.what} to {right}", stated.set_to(right))
     return Fix("ship the processor files that belong to this model, with the sizes that config.json has")
 
 
