@@ -1,8 +1,9 @@
 """From config.json to the same fields for every family."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from mmdoctor.architectures import top_level
 from mmdoctor.architectures.family import Family, Section
 from mmdoctor.architectures.registry import find_family, general_family
 from mmdoctor.architectures.spelling import (
@@ -13,31 +14,8 @@ from mmdoctor.architectures.spelling import (
     SectionReader,
     class_defaults,
 )
-from mmdoctor.facts.documents import JsonDocument
 from mmdoctor.facts.model import AudioModel, ModelConfig, MultimodalModel, TextModel, VisionModel
 from mmdoctor.location import Reading
-
-_TOKEN_KEYS: Mapping[str, tuple[str, ...]] = {
-    "image": (
-        (
-            "image_token_id",
-            "image_token_index",
-            "media_placeholder_token_id",
-            "media_token_id",
-            "img_context_token_id",
-            "im_patch_token_id",
-            "image_context_token_id",
-        )
-    ),
-    "video": ("video_token_id", "video_token_index"),
-    "audio": ("audio_token_id", "audio_token_index"),
-    "vision_start": ("vision_start_token_id",),
-    "vision_end": ("vision_end_token_id",),
-    "boi": ("boi_token_id", "boi_token_index"),
-    "eoi": ("eoi_token_id", "eoi_token_index"),
-    "audio_start": ("audio_start_token_id", "boa_token_id", "boa_token_index"),
-    "audio_end": ("audio_end_token_id", "eoa_token_id", "eoa_token_index"),
-}
 
 GENERIC = "generic"
 """Family of types that neither a module here nor transformers knows."""
@@ -67,25 +45,27 @@ def normalise(config: ModelConfig) -> MultimodalModel:
         text=text,
         vision=vision,
         audio=_audio(config, family),
-        token_ids=_token_ids(document, family, text),
+        token_ids=top_level.token_ids(document, family, text),
         tie_word_embeddings=top.boolean("tie_word_embeddings"),
-        ties_by_default=_ties_by_default(config.model_type, text),
-        feature_layers=_feature_layers(document, config.model_type, vision),
-        shuffle=_shuffle(document, config.model_type, vision),
+        ties_by_default=top_level.ties_by_default(config.model_type, text),
+        feature_layers=top_level.feature_layers(document, config.model_type, vision),
+        shuffle=top_level.shuffle(document, config.model_type, vision),
         external_tower=document.read("/mm_vision_tower", str) or document.read("/vision_tower", str),
-        remote_code=tuple(_remote_code(document)),
+        remote_code=tuple(top_level.remote_code(document)),
     )
 
 
 def _open(
-    config: ModelConfig, section: Section, keys: Mapping[str, tuple[str, ...]], kind: str
+    config: ModelConfig, family: Family, section: Section, keys: Mapping[str, tuple[str, ...]], kind: str
 ) -> SectionReader | None:
     """The reader of the first of a section's places that exists."""
     for pointer in section.at:
         value = config.document.get(pointer) if pointer else config.document.value
         if isinstance(value, dict):
             model_type = _class_of(config, section, pointer, value, kind)
-            return SectionReader(config.document, pointer, {**keys, **section.spelling}, model_type)
+            return SectionReader(
+                config.document, pointer, {**keys, **section.spelling}, model_type, guessed=family.name == GENERIC
+            )
     return None
 
 
@@ -108,7 +88,7 @@ def _class_of(config: ModelConfig, section: Section, pointer: str, value: Mappin
 def _text(config: ModelConfig, family: Family) -> TextModel | None:
     if family.text is None:
         return None
-    reader = _open(config, family.text, TEXT_KEYS, "text")
+    reader = _open(config, family, family.text, TEXT_KEYS, "text")
     if reader is None:
         return None
     fields = {
@@ -163,7 +143,7 @@ def _generates(config: ModelConfig, family: Family, reader: SectionReader) -> bo
 
 
 def _vision(config: ModelConfig, family: Family) -> VisionModel | None:
-    reader = _open(config, family.vision, VISION_KEYS, "vision") if family.vision else None
+    reader = _open(config, family, family.vision, VISION_KEYS, "vision") if family.vision else None
     if reader is None or family.vision is None:
         return None
     fields = {
@@ -219,7 +199,7 @@ def _extra_positions(reader: SectionReader) -> int | None:
 
 
 def _audio(config: ModelConfig, family: Family) -> AudioModel | None:
-    reader = _open(config, family.audio, AUDIO_KEYS, "audio") if family.audio else None
+    reader = _open(config, family, family.audio, AUDIO_KEYS, "audio") if family.audio else None
     if reader is None:
         return None
     fields = {
@@ -239,72 +219,3 @@ def _audio(config: ModelConfig, family: Family) -> AudioModel | None:
 def _stated_type(reader: SectionReader) -> str | None:
     stated = reader.section.get("model_type")
     return stated if isinstance(stated, str) else reader.model_type
-
-
-def _token_ids(document: JsonDocument, family: Family, text: TextModel | None) -> dict[str, Reading[int]]:
-    sections = dict.fromkeys(("", "/thinker_config", "/vlm_config", text.section if text else ""))
-    found: dict[str, Reading[int]] = {}
-    for role, keys in {**_TOKEN_KEYS, **family.token_keys}.items():
-        for section in sections:
-            readings = (document.read(f"{section}/{key}", int) for key in keys)
-            reading = next((r for r in readings if r is not None and r.value >= 0), None)
-            if reading is not None:
-                found[role] = reading
-                break
-    return found
-
-
-def _ties_by_default(model_type: str | None, text: TextModel | None) -> bool | None:
-    """Whether head and embedding are one tensor when no level says so, where both transformers generations agree.
-
-    5.x asks the top level's class (modeling_utils.py, get_expanded_tied_weights_keys), 4.x that of the text section
-    (tie_weights, config.get_text_config(decoder=True)).
-    """
-    table = class_defaults()
-    top = inner = table.get(model_type or "", ClassDefaults()).ties
-    if text is not None and text.section:
-        inner = table.get(text.model_type or "", ClassDefaults()).ties
-    new, old = top[0], inner[1] if inner[1] is not None else inner[0]
-    return new if new is not None and new == old else None
-
-
-def _feature_layers(
-    document: JsonDocument, model_type: str | None, vision: VisionModel | None
-) -> Reading[tuple[int, ...]] | None:
-    if vision is None:
-        return None
-    for pointer in ("/vision_feature_layer", "/vision_feature_layers", "/mm_vision_select_layer", "/select_layer"):
-        value = document.get(pointer)
-        layers = value if isinstance(value, list) else [value]
-        if layers and all(isinstance(n, int) and not isinstance(n, bool) for n in layers):
-            return Reading(tuple(layers), document.at(pointer))
-    default = class_defaults().get(model_type or "", ClassDefaults()).defaults.get("vision_feature_layer")
-    if isinstance(default, int):
-        return Reading((default,), document.at())
-    return None
-
-
-def _shuffle(document: JsonDocument, model_type: str | None, vision: VisionModel | None) -> Reading[int] | None:
-    """Patches along one edge that are stacked before the projector; InternVL states the inverse."""
-    defaults = class_defaults().get(model_type or "", ClassDefaults()).defaults
-    for key, inverse in (
-        ("downsample_ratio", True),
-        ("scale_factor", False),
-        ("downsample_factor", False),
-        ("pixel_shuffle_factor", False),
-        ("spatial_merge_size", False),
-    ):
-        value = document.get(f"/{key}")
-        at = document.at(f"/{key}")
-        if value is None and key not in (document.value if isinstance(document.value, dict) else {}):
-            value, at = defaults.get(key), document.at()
-        if isinstance(value, int | float) and not isinstance(value, bool) and 1 / 1024 < value < 1024:
-            factor = 1 / value if inverse else float(value)
-            return Reading(round(factor), at) if abs(factor - round(factor)) < 1e-6 else None
-    return vision.spatial_merge_size if vision else None
-
-
-def _remote_code(document: JsonDocument) -> Iterator[Reading[str]]:
-    for pointer, value in document.walk():
-        if isinstance(value, str) and "/auto_map/" in pointer:
-            yield Reading(value, document.at(pointer))

@@ -99,10 +99,17 @@ class SectionReader:
         pointer: JSON pointer of the section, empty for the top level.
         keys: normalised field to its spellings, best first.
         model_type: the class whose defaults hold for keys that are absent.
+        guessed: nobody knows the family, so that two spellings with two values mean nothing.
     """
 
     def __init__(
-        self, document: JsonDocument, pointer: str, keys: Mapping[str, tuple[str, ...]], model_type: str | None
+        self,
+        document: JsonDocument,
+        pointer: str,
+        keys: Mapping[str, tuple[str, ...]],
+        model_type: str | None,
+        *,
+        guessed: bool = False,
     ) -> None:
         self.document = document
         self.pointer = pointer
@@ -110,12 +117,15 @@ class SectionReader:
         self.section: Mapping[Any, Any] = section if isinstance(section, dict) else {}
         self._keys = keys
         self.model_type = model_type
+        self._guessed = guessed
         self._defaults = class_defaults().get(model_type or "", ClassDefaults()).defaults
         self.by_default: list[str] = []
 
     def integer(self, field: str) -> Reading[int] | None:
         """The setting as a positive whole number; of a square given as list or dictionary, its edge."""
         keys = self._keys.get(field, ())
+        if self._guessed and len({edges_of(self.section[key]) for key in keys if key in self.section}) > 1:
+            return None
         for key in keys:
             if key in self.section:
                 edges = edges_of(self.section[key])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmdoctor.architectures import audio_model, multimodal_model, special_token_ids, text_model, vision_model
+from mmdoctor.architectures.registry import known_types
 from mmdoctor.engine import NotApplicable
 from mmdoctor.facts.documents import Documents, JsonDocument
 from mmdoctor.facts.model import ModelConfig, MultimodalModel
@@ -245,10 +246,13 @@ KEYS = st.sampled_from(
 )
 
 
-@given(value=st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=5), max_size=8), known=st.booleans())
-def test_no_configuration_breaks_it(value: dict[str, Any], known: bool):
-    if known:
-        value["model_type"] = "qwen2_5_vl"
+@given(
+    value=st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=5), max_size=8),
+    kind=st.sampled_from([None, *known_types()]),
+)
+def test_no_configuration_breaks_a_family(value: dict[str, Any], kind: str | None):
+    if kind is not None:
+        value["model_type"] = kind
     model = normalised(value)
 
     for part in (model.text, model.vision):
@@ -261,3 +265,18 @@ def test_a_configuration_that_is_no_object_has_nothing(value: Any):
     read = ModelConfig(document=JsonDocument(file="config.json", value=value))
 
     assert multimodal_model(read).text is None or isinstance(value, dict)
+
+
+def test_two_spellings_with_two_values_mean_nothing_where_nobody_knows_the_family() -> None:
+    tower = {"hidden_size": 3584, "embed_dim": 1280, "patch_size": 14, "depth": 32, "num_layers": 32}
+
+    unknown, known = (
+        normalised({"model_type": kind, "vision_config": tower}).vision for kind in ("new_vl", "qwen2_vl")
+    )
+
+    assert unknown is not None
+    assert unknown.hidden_size is None
+    assert unknown.num_hidden_layers is not None
+    assert known is not None
+    assert known.hidden_size is not None
+    assert known.hidden_size.value == 1280
