@@ -24,15 +24,25 @@ from mmdoctor.reference.vision import patchify
 SCENES = 32
 """Scenes in one batch."""
 
-_QUESTIONS = slice(0, 16)
-_CAPTIONS = slice(8, 24)
-_MATCHING = slice(0, 12)
-_WORDS = slice(12, 16)
-_PAIRS = slice(16, 24)
-_PATCHES = slice(24, 32)
-"""Which of the scenes practise what. Many pictures with a few texts each teach more than few with many."""
 
-_MOST_PAIRS = 4
+class Mix(NamedTuple):
+    """Which of the scenes practise what. Many pictures with a few texts each teach more than few with many."""
+
+    questions: slice
+    captions: slice
+    matching: slice
+    words: slice
+    pairs: slice
+    patches: slice
+    most_pairs: int
+
+
+SEEING = Mix(slice(0, 16), slice(8, 24), slice(0, 12), slice(12, 16), slice(16, 24), slice(24, 32), 4)
+"""First: a caption names everything that is to be seen."""
+
+ANSWERING = Mix(slice(0, 24), slice(14, 26), slice(0, 18), slice(18, 22), slice(22, 26), slice(26, 32), 2)
+"""Then: more questions, and more captions to be told right from wrong, for who can see."""
+
 _KINDS: tuple[tasks.MatchingKind, ...] = ("true", "changed", "true", "changed", "true", "other")
 """A changed attribute is harder to see than another scene, so it comes more often than in the evaluation."""
 
@@ -40,6 +50,7 @@ _KINDS: tuple[tasks.MatchingKind, ...] = ("true", "changed", "true", "changed", 
 class Practice(NamedTuple):
     """One batch of scenes as tensors."""
 
+    mix: Mix
     pixels_BCYX: Tensor
     questions: tasks.Questions
     captions: tasks.Captions
@@ -50,7 +61,7 @@ class Practice(NamedTuple):
 
 
 def prepare(
-    words: Words, processor: Processor, num_patches: int, *, seed: int, number: int, most_objects: int
+    words: Words, processor: Processor, num_patches: int, *, seed: int, number: int, most_objects: int, mix: Mix
 ) -> Practice:
     """A batch; every number of a seed has scenes of its own, whatever came before it."""
     thrown = []
@@ -59,31 +70,34 @@ def prepare(
         scene = throw_scene(dice, most_objects)
         thrown.append(tasks.Thrown(scene, draw(scene, dice), dice))
     return Practice(
+        mix,
         torch.from_numpy(processor.pixel_values([one.picture for one in thrown])),
-        tasks.questions(thrown[_QUESTIONS], words, kinds=("answer", "answer", "answer", "find")),
-        tasks.captions(thrown[_CAPTIONS], words),
-        tasks.matching(thrown[_MATCHING], words, kinds=_KINDS),
-        tasks.masked_words(thrown[_WORDS], words),
-        tasks.masked_patches(thrown[_PATCHES], words, num_patches),
-        tasks.next_sentence(thrown[_PAIRS], words, at_most=_MOST_PAIRS),
+        tasks.questions(thrown[mix.questions], words, kinds=("answer", "answer", "answer", "find")),
+        tasks.captions(thrown[mix.captions], words),
+        tasks.matching(thrown[mix.matching], words, kinds=_KINDS),
+        tasks.masked_words(thrown[mix.words], words),
+        tasks.masked_patches(thrown[mix.patches], words, num_patches),
+        tasks.next_sentence(thrown[mix.pairs], words, at_most=mix.most_pairs),
     )
 
 
 def losses_of(model: ReferenceModel, practice: Practice) -> dict[str, Tensor]:
     """Every task's loss, by its name in `losses.WEIGHTS`."""
-    pixels_BCYX, questions, captions, matching, words, patches, pairs = practice
+    mix, pixels_BCYX, questions, captions, matching, words, patches, pairs = practice
     masked_BN = torch.zeros(SCENES, patches.masked_BN.shape[1], dtype=torch.bool)
-    masked_BN[_PATCHES] = patches.masked_BN
+    masked_BN[mix.patches] = patches.masked_BN
     image_BMD = model.vision_model(pixels_BCYX, masked_BN)
 
-    asked, told = _encode(model, [(image_BMD[_QUESTIONS], questions.texts), (image_BMD[_CAPTIONS], captions.texts)])
+    asked, told = _encode(
+        model, [(image_BMD[mix.questions], questions.texts), (image_BMD[mix.captions], captions.texts)]
+    )
     longer = [
-        (image_BMD[_MATCHING], matching.texts),
-        (image_BMD[_WORDS], words.texts),
-        (image_BMD[_PATCHES], patches.texts),
+        (image_BMD[mix.matching], matching.texts),
+        (image_BMD[mix.words], words.texts),
+        (image_BMD[mix.patches], patches.texts),
     ]
     if pairs is not None:
-        longer.append((image_BMD[_PAIRS][pairs.samples], pairs.texts))
+        longer.append((image_BMD[mix.pairs][pairs.samples], pairs.texts))
     compared, worded, patched, *paired = _encode(model, longer)
 
     heads = model.heads
@@ -94,7 +108,7 @@ def losses_of(model: ReferenceModel, practice: Practice) -> dict[str, Tensor]:
         "caption": choice_loss(model.write(captions.written_BU, told), captions.next_BU),
         "match": choice_loss(heads.matching(compared.vector_BD), matching.true_B),
         "words": _masked_word_loss(model, worded, words),
-        "patches": _masked_patch_loss(model, patched, patches, pixels_BCYX[_PATCHES]),
+        "patches": _masked_patch_loss(model, patched, patches, pixels_BCYX[mix.patches]),
     }
     if pairs is not None and heads.next_sentence is not None:
         text_BTD = paired[0].fused.text_BTD

@@ -1,6 +1,6 @@
 """Trains the reference model on the shapes world, from a seed.
 
-AdamW: Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101; warm-up and cosine: Loshchilov and Hutter 2016,
+AdamW: Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101; cosines with a restart: Loshchilov and Hutter 2016,
 https://arxiv.org/abs/1608.03983; scenes of one and two objects first: Bengio et al. 2009, "Curriculum learning",
 https://doi.org/10.1145/1553374.1553380.
 
@@ -49,10 +49,14 @@ SEED = 2026
 """Of the bundled models."""
 
 _LEARNING_RATE = 1e-3
-_WARM_UP = 0.04
-"""Fraction of the steps."""
-_FEW_OBJECTS = 0.12
+_FEW_OBJECTS = 0.096
 """Fraction of the steps that show at most two objects."""
+_SEEING = 0.44
+"""Fraction of the steps that practise captions most; then the learning rate starts anew."""
+_SEEING_COSINE = 0.8
+"""Fraction of the steps that the first cosine would take; it is cut where the second begins."""
+_WARM_UP = 0.032
+"""Fraction of the steps, and a quarter of it for the second cosine."""
 _BETAS = (0.9, 0.98)
 _WEIGHT_DECAY = 0.01
 _LARGEST_GRADIENT = 2.0
@@ -71,15 +75,28 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
 
     def learning_rate(self, step: int) -> float:
-        """Rising along a line, then falling along half a cosine to nearly nothing."""
-        warm_up = max(1, round(_WARM_UP * self.steps))
-        if step < warm_up:
-            return _LEARNING_RATE * (step + 1) / warm_up
-        return _LEARNING_RATE * (1 + math.cos(math.pi * (step - warm_up) / max(1, self.steps - warm_up))) / 2
+        """Two cosines, each behind a short rise along a line; the second ends at nearly nothing."""
+        second = self._steps(_SEEING)
+        if step < second:
+            return _rate(step, self._steps(_WARM_UP), self._steps(_SEEING_COSINE))
+        return _rate(step - second, self._steps(_WARM_UP / 4), self.steps - second)
 
     def most_objects(self, step: int) -> int:
         """Objects in the step's fullest scene."""
-        return 2 if step < _FEW_OBJECTS * self.steps else MOST_OBJECTS
+        return 2 if step < self._steps(_FEW_OBJECTS) else MOST_OBJECTS
+
+    def mix(self, step: int) -> practice.Mix:
+        """How the step's scenes are shared out among the tasks."""
+        return practice.SEEING if step < self._steps(_SEEING) else practice.ANSWERING
+
+    def _steps(self, fraction: float) -> int:
+        return max(1, round(fraction * self.steps))
+
+
+def _rate(step: int, warm_up: int, end: int) -> float:
+    if step < warm_up:
+        return _LEARNING_RATE * (step + 1) / warm_up
+    return _LEARNING_RATE * (1 + math.cos(math.pi * (step - warm_up) / max(1, end - warm_up))) / 2
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +197,7 @@ class Trainer:
             seed=self.plan.seed,
             number=self.step * _SHARDS + index,
             most_objects=self.plan.most_objects(self.step),
+            mix=self.plan.mix(self.step),
         )
         losses = losses_of(replica, part)
         total(losses).backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
@@ -240,13 +258,26 @@ def train(
     Raises:
         MMDoctorError: the checkpoint is of another run, or a loss is no longer a number.
     """
+    before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(mode=True)
-    trainer = Trainer(plan, threads=threads)
-    if checkpoint.exists():
-        trainer.resume(checkpoint)
+    try:
+        trainer = Trainer(plan, threads=threads)
+        if checkpoint.exists():
+            trainer.resume(checkpoint)
+        _run(trainer, checkpoint, checkpoint_seconds, progress)
+    finally:
+        torch.use_deterministic_algorithms(mode=before)
+    write_folder(folder, trainer.config, trainer.model.state_dict())
+    checkpoint.unlink(missing_ok=True)
+    return trainer.model
+
+
+def _run(
+    trainer: Trainer, checkpoint: Path, checkpoint_seconds: float, progress: Callable[[Report], None] | None
+) -> None:
     first, began = trainer.step, time.monotonic()
     saved = began
-    while trainer.step < plan.steps:
+    while trainer.step < trainer.plan.steps:
         losses = trainer.advance()
         if not all(math.isfinite(loss) for loss in losses.values()):
             raise MMDoctorError(f"step {trainer.step} gave a loss that is not a number: {losses}")
@@ -256,9 +287,6 @@ def train(
             saved = now
         if progress is not None:
             progress(_report(trainer, losses, now - began, trainer.step - first))
-    write_folder(folder, trainer.config, trainer.model.state_dict())
-    checkpoint.unlink(missing_ok=True)
-    return trainer.model
 
 
 def _report(trainer: Trainer, losses: dict[str, float], seconds: float, done: int) -> Report:

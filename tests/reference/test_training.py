@@ -15,6 +15,7 @@ from mmdoctor.errors import MMDoctorError
 from mmdoctor.reference.bundle import load_model
 from mmdoctor.reference.losses import WEIGHTS, box_loss, corners, overlap
 from mmdoctor.reference.model import ReferenceModel
+from mmdoctor.reference.practice import ANSWERING, SCENES, SEEING, Mix
 from mmdoctor.reference.training import STEPS, Plan, Report, Trainer, initial_state, train
 
 PLAN = Plan(kind="late", steps=4)
@@ -96,16 +97,39 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path, damage: str) 
 def test_the_plan_of_the_bundled_models() -> None:
     for kind, steps in STEPS.items():
         plan = Plan(kind=kind, steps=steps)
-        rates = [plan.learning_rate(step) for step in range(steps)]
-        top = rates.index(max(rates))
+        second = next(step for step in range(steps) if plan.mix(step) is ANSWERING)
+        cycles = [[plan.learning_rate(step) for step in cycle] for cycle in (range(second), range(second, steps))]
 
-        assert max(rates) == 1e-3
-        assert rates[: top + 1] == sorted(rates[: top + 1])
-        assert rates[top:] == sorted(rates[top:], reverse=True)
-        assert 0 <= rates[-1] < 1e-8
+        for rates in cycles:
+            top = rates.index(max(rates))
+            assert max(rates) == 1e-3
+            assert rates[: top + 1] == sorted(rates[: top + 1])
+            assert rates[top:] == sorted(rates[top:], reverse=True)
+            assert top < 0.1 * len(rates)
+        assert 0 <= cycles[1][-1] < 1e-8
+        assert all(plan.mix(step) is SEEING for step in range(second))
+        assert all(plan.mix(step) is ANSWERING for step in range(second, steps))
         objects = [plan.most_objects(step) for step in range(steps)]
         assert objects == sorted(objects)
         assert {objects[0], objects[-1]} == {2, 4}
+
+
+def test_the_shortest_plan_is_one() -> None:
+    plan = Plan(steps=1)
+
+    assert 0 < plan.learning_rate(0) <= 1e-3
+    assert plan.most_objects(0) == 2
+
+
+@pytest.mark.parametrize("mix", [SEEING, ANSWERING])
+def test_every_scene_of_a_batch_practises_something(mix: Mix) -> None:
+    parts = [mix.questions, mix.captions, mix.matching, mix.words, mix.pairs, mix.patches]
+    scenes = [index for part in parts for index in range(SCENES)[part]]
+
+    assert set(scenes) == set(range(SCENES))
+    assert not set(range(SCENES)[mix.patches]) & {index for part in parts[:-1] for index in range(SCENES)[part]}, (
+        "a picture with masked patches is whole for no other task"
+    )
 
 
 def test_training_starts_from_tame_weights(whole: Whole) -> None:
