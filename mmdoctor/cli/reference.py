@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from mmdoctor.cli.parsing import Command, Group
-from mmdoctor.cli.reference_training import evaluate, train
+from mmdoctor.cli.parsing import Command, Group, choice
+from mmdoctor.cli.reference_training import Format, evaluate, fusion_kind, train
 
 app = typer.Typer(
     cls=Group,
@@ -17,30 +17,51 @@ app = typer.Typer(
 )
 
 
+Kind = Annotated[
+    str,
+    typer.Option("--fusion", help="hybrid (the default), early or late.", metavar="KIND", show_default=False),
+]
+
+
 @app.command(cls=Command)
 def export(
     target: Annotated[
         str, typer.Argument(help="A name ending in .pt for one file, any other for a folder.", metavar="TARGET")
     ],
+    fusion: Kind = "hybrid",
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> None:
     """Write the reference model as model.pt or as a folder in the Hugging Face layout."""
     from mmdoctor.cli.output import emit
     from mmdoctor.reference import export as write
 
-    emit("".join(f"{path}\n" for path in write(Path(target).expanduser(), force=force)))
+    kind = fusion_kind(fusion) or "hybrid"
+    emit("".join(f"{path}\n" for path in write(Path(target).expanduser(), kind, force=force)))
 
 
 @app.command(cls=Command)
-def describe() -> None:
-    """Describe the reference model: its parts, sizes and files."""
+def describe(
+    fusion: Kind = "hybrid",
+    format_: Annotated[
+        str,
+        typer.Option("--format", "-f", help="text (the default) or json.", metavar="FORMAT", show_default=False),
+    ] = "text",
+) -> None:
+    """Describe the reference model: its parts, what goes in and out of each, parameters, papers."""
     import sys
 
     from mmdoctor.cli.output import color_of, emit, width_of
-    from mmdoctor.examine import describe as artifact_of
-    from mmdoctor.report.terminal import render_head
+    from mmdoctor.report import anatomy_v1
 
-    emit(render_head(artifact_of(), width=width_of(sys.stdout), color=color_of("auto", sys.stdout)))
+    kind, as_json = fusion_kind(fusion) or "hybrid", choice("--format", format_, Format) is Format.JSON
+    from mmdoctor.reference.describing import describe as measure
+
+    anatomy = measure(kind)
+    emit(
+        anatomy_v1.render(anatomy)
+        if as_json
+        else anatomy_v1.text(anatomy, width=width_of(sys.stdout), color=color_of("auto", sys.stdout))
+    )
 
 
 app.command("train", cls=Command)(train)

@@ -27,7 +27,8 @@ class Format(enum.StrEnum):
     JSON = "json"
 
 
-def _kind(text: str | None) -> "FusionKind | None":
+def fusion_kind(text: str | None) -> "FusionKind | None":
+    """The fusion that was named with `--fusion`."""
     from mmdoctor.reference import KINDS
 
     chosen = choice("--fusion", text, Fusion)
@@ -61,7 +62,7 @@ def train(
     from mmdoctor.reference.training import SEED, STEPS, Plan
     from mmdoctor.reference.training import train as run
 
-    kind = _kind(fusion) or "hybrid"
+    kind = fusion_kind(fusion) or "hybrid"
     given_seed, given_steps = number("--seed", seed, int), number("--steps", steps, int)
     if given_steps is not None and given_steps < 1:
         raise UsageError(f"--steps {given_steps}: a run has at least one step")
@@ -115,7 +116,7 @@ def evaluate(
     from mmdoctor.errors import UsageError
     from mmdoctor.report import scores_v1
 
-    kind, as_json = _kind(fusion), choice("--format", format_, Format) is Format.JSON
+    kind, as_json = fusion_kind(fusion), choice("--format", format_, Format) is Format.JSON
     count, given_seed = number("--scenes", scenes, int), number("--seed", seed, int)
     if path is not None and kind is not None:
         raise UsageError("--fusion is for the bundled models; PATH has a fusion of its own")

@@ -137,6 +137,52 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """Duration of the run, without drawing the scenes."""
 
 
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """One tensor that goes through the model."""
+
+    name: str
+    """The name in the code, whose suffix says what each dimension is: `pixels_BCYX`; empty where it has none there."""
+    sizes: tuple[int, ...]
+
+
+class PartAnatomy(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the reference model, as one forward pass went through it."""
+
+    module: str
+    """Its name in the state dict; of layers that are alike, one name for all: `vision_model.encoder.layers.{0..3}`."""
+    what: str = ""
+    """What it does, in a phrase; empty where its name says it."""
+    sizes: str = ""
+    """Its own sizes that no shape shows, such as `4 heads`."""
+    papers: tuple[tuple[str, str], ...] = ()
+    """(who and when, link) of what it follows."""
+    parameters: int = 0
+    """Of one of the layers that are alike."""
+    count: int = 1
+    """How many of it there are."""
+    reads: tuple[Shape, ...] = ()
+    """Tensors that go in, masks left out."""
+    writes: tuple[Shape, ...] = ()
+    parts: tuple["PartAnatomy", ...] = ()
+
+
+class Anatomy(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole reference model, measured."""
+
+    fusion: str
+    """`hybrid`, `early` or `late`."""
+    parameters: int
+    dtype: str
+    """Torch's name of the stored weights' type."""
+    nbytes: int
+    """Bytes of the bundled folder."""
+    folder: str
+    """Where the files are."""
+    files: tuple[str, ...]
+    parts: tuple[PartAnatomy, ...]
+    """In the order of the data's way."""
+
+
 class SelfTest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the self-test measured. Parts that were not reached are empty."""
 

@@ -1,6 +1,8 @@
 """One vector a sample, and the heads that read it, or the fused positions, for each task.
 
+One space for image and text: Radford et al. 2021, "CLIP", https://arxiv.org/abs/2103.00020.
 Tasks on one shared representation: Caruana 1997, "Multitask Learning", https://doi.org/10.1023/A:1007379606734.
+Answers as classes: Antol et al. 2015, "VQA", https://arxiv.org/abs/1505.00468, section 5.
 Box: Carion et al. 2020, "DETR", https://arxiv.org/abs/2005.12872 (three layers, centre and size in 0..1).
 Matching: Li et al. 2021, "ALBEF", https://arxiv.org/abs/2107.07651, section 3.2.
 Masked words, next sentence: Devlin et al. 2018, https://arxiv.org/abs/1810.04805, section 3.1.

@@ -1,5 +1,7 @@
 """The reference model: an image encoder, a text encoder, a fusion, a decoder, and heads for every task.
 
+Features of either encoder meet the others by one linear map: Liu et al. 2023, "LLaVA", https://arxiv.org/abs/2304.08485.
+
 Shapes: B samples, C colour channels, Y and X pixel rows and columns, M image positions (class token, then N patches),
 T text tokens, U written tokens, S = M + T memory positions, D width, V vocabulary, A answers, Q numbers in a patch.
 """

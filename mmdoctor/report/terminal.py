@@ -58,13 +58,6 @@ def render(report: Report, *, width: int = 80, color: bool = False, verbose: boo
     return page.text()
 
 
-def render_head(artifact: Artifact, *, width: int = 80, color: bool = False) -> str:
-    """What the thing is, without a verdict."""
-    page = Page(max(width, 40), color)
-    _head(page, artifact)
-    return page.text()
-
-
 def _labelled(page: Page, label: str, text: str) -> None:
     """Write `label text` below a finding, the text's further lines below its first."""
     page.paragraph((f"{label} ", _DIM), (plain(text), ""), indent=_INDENT, hang=_INDENT + len(label) + 1)

@@ -149,7 +149,8 @@ def test_an_exported_folder_is_the_bundled_one(model: ReferenceModel, tmp_path: 
     written = export(target)
 
     assert sorted(written) == sorted(target.iterdir())
-    assert {file.name: file.read_bytes() for file in written} == {f.name: f.read_bytes() for f in WEIGHTS.iterdir()}
+    files = {file.name: file.read_bytes() for file in written if file.name != "model.pt"}
+    assert files == {file.name: file.read_bytes() for file in WEIGHTS.iterdir()}
     tensors = torch_file.load_file(target / "model.safetensors")
     assert {name: tuple(t.shape) for name, t in tensors.items()} == {
         name: tuple(t.shape) for name, t in model.state_dict().items()
@@ -168,6 +169,17 @@ def test_an_exported_file_is_a_plain_state_dict(model: ReferenceModel, tmp_path:
     for name, tensor in model.state_dict().items():
         assert state[name].dtype == torch.bfloat16
         assert torch.equal(state[name].float(), tensor)
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "model.pt").symlink_to(tmp_path / "mine")
+    with pytest.raises(MMDoctorError, match="already there"):
+        export(tmp_path / "model.pt")
+    export(tmp_path / "model.pt", force=True)
+
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not (tmp_path / "model.pt").is_symlink()
 
 
 @pytest.mark.parametrize("name", ["model.pt", "folder"])
