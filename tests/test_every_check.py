@@ -14,7 +14,7 @@ from mmdoctor.providers import Providers
 ROOT = Path(__file__).parents[1]
 RULES = load_rules(plugins=False).all
 EVERY = pytest.mark.parametrize("rule", RULES, ids=lambda r: f"{r.code}-{r.name}")
-GIVEN = {"Source", "Depth", "Target", "Progress"}
+GIVEN = {"Source", "Depth", "Target", "Progress", "ImageRequest"}
 
 
 def file_of(rule: Check[...]) -> Path:

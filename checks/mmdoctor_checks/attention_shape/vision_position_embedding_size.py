@@ -12,7 +12,9 @@ from mmdoctor.facts.tokenizer import ImageProcessor
 from mmdoctor.finding import Confidence
 from mmdoctor.location import Reading
 
-COUNTED = ("paligemma", "gemma3", "internvl", "aya_vision", "cohere2_vision", "llama4", "ovis2")
+COUNTED = frozenset(
+    {"paligemma", "colpali", "gemma3", "shieldgemma2", "internvl", "aya_vision", "cohere2_vision", "llama4", "ovis2"}
+)
 """Model types whose processor is judged by its token counts: DRF007, DRF008 and DRF009 say what else has to change."""
 
 

@@ -11,7 +11,11 @@ from mmdoctor.finding import Confidence, Edit, Evidence, Fix, Problem, Severity
 from mmdoctor.location import Reading
 from mmdoctor_checks.drift.tile_settings import Tile, consequence, tile_of, tile_problem
 
-FAMILIES = {"gemma3": "mm_tokens_per_image", "gemma3n": "vision_soft_tokens_per_image"}
+FAMILIES = {
+    "gemma3": "mm_tokens_per_image",
+    "shieldgemma2": "mm_tokens_per_image",
+    "gemma3n": "vision_soft_tokens_per_image",
+}
 """Model types and the key of config.json that states the tokens of an image."""
 PUBLISHED = 256
 """Tokens of an image in every published Gemma 3, and the default of both classes (configuration_gemma3.py and
@@ -62,7 +66,7 @@ def gemma3_image_seq_and_pan_and_scan(
             problem = _blame_the_config(consequence(wrong), key, stated, tile, problem)
         if problem is not None:
             yield problem
-    elif stated is not None and model.config.model_type == "gemma3":
+    elif stated is not None and key == "mm_tokens_per_image":
         yield from _pooling(stated, vision)
     yield from _pan_and_scan(images)
 

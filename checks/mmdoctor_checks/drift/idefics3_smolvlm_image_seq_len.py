@@ -31,8 +31,9 @@ def idefics3_smolvlm_image_seq_len(
 
     ## Why it matters
 
-    `Image features and image tokens do not match` for every image, or, with a canvas that was lowered to save tokens,
-    text that cannot be read any more: 336 instead of 1540 pixels are enlarged to 364.
+    `Image features and image tokens do not match` for every image (transformers 4 says nothing for Idefics 3 and leaves
+    out what is too much), or, with a canvas that was lowered to save tokens, text that cannot be read any more: 336
+    instead of 1540 pixels are enlarged to 364.
 
     ## How to fix it
 

@@ -28,7 +28,7 @@ IMAGES = ((336, 336), (1000, 600), (1024, 768), (64, 48))
 
 PER_TENSOR = frozenset(
     {"llava", "vipllava", "video_llava", "internvl", "aya_vision", "cohere2_vision", "llama4"}
-    | {"idefics2", "idefics3", "smolvlm", "paligemma", "gemma3"}
+    | {"idefics2", "idefics3", "smolvlm", "paligemma", "colpali", "gemma3", "shieldgemma2", "ovis2"}
 )
 """Models that make the same number of vectors of each tensor of pixels, whatever else belongs to the image."""
 

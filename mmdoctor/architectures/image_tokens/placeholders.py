@@ -185,8 +185,12 @@ CLASSES: Mapping[str, ProcessorClass] = {
     "Idefics3Processor": ProcessorClass({"image_seq_len": 169}, _per_tile("image_seq_len")),
     "SmolVLMProcessor": ProcessorClass({"image_seq_len": 169}, _per_tile("image_seq_len")),
     "PaliGemmaProcessor": ProcessorClass({}, _of_the_image_processor),
+    "ColPaliProcessor": ProcessorClass({}, _of_the_image_processor),
     # processing_gemma3.py passes do_pan_and_scan=False on every call: what the file says counts only for direct users.
     "Gemma3Processor": ProcessorClass(
+        {"image_seq_length": 256}, _per_tile("image_seq_length"), lambda _: {"do_pan_and_scan": False}
+    ),
+    "ShieldGemma2Processor": ProcessorClass(
         {"image_seq_length": 256}, _per_tile("image_seq_length"), lambda _: {"do_pan_and_scan": False}
     ),
     "Blip2Processor": ProcessorClass({"num_query_tokens": None}, _queries),

@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from mmdoctor.check import Check
 from mmdoctor.config import Wishes
 from mmdoctor.engine import Engine
 from mmdoctor.examine import check_path
 from mmdoctor.facts.image_tokens import ImageRequest
+from mmdoctor.facts.machine import Target
 from mmdoctor.facts.source import Source
 from mmdoctor.finding import Edit, Finding, Removal
 from mmdoctor.plugins import Rules, load_rules
@@ -62,11 +64,17 @@ def found(
 
 
 def facts(folder: Path) -> Engine:
-    return Engine(Providers(), {Source: open_source(folder), ImageRequest: ImageRequest()})
+    return Engine(Providers(), {Source: open_source(folder), ImageRequest: ImageRequest(), Target: Target()})
 
 
 def fact(folder: Path, kind: type[T]) -> T:
     return facts(folder).fact(kind)
+
+
+def arguments(rule: Check[...], folder: Path) -> list[object]:
+    """The facts that the rule asks for, for `fires` and `silent`."""
+    engine = facts(folder)
+    return [engine.fact_or_none(n.fact) if n.optional else engine.fact(n.fact) for n in rule.needs]
 
 
 def settle(folder: Path, finding: Finding) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from mmdoctor.finding import Confidence, Severity
-from tests.checks.drift.image_folder import CLIP, SIGLIP, TEXT, found, settle, square, write
+from mmdoctor.testing import fires, silent
+from mmdoctor_checks.drift.cls_token_off_by_one import cls_token_off_by_one
+from tests.checks.drift.image_folder import CLIP, SIGLIP, TEXT, arguments, found, settle, square, write
 
 STRATEGY = "vision_feature_select_strategy"
 CLIP_IMAGES = {
@@ -171,3 +173,11 @@ def test_two_copies_that_differ_are_left_to_the_general_rule(tmp_path: Path) -> 
 @pytest.mark.parametrize("value", [None, "neither", 3, []])
 def test_a_strategy_without_sense_is_no_crash(tmp_path: Path, value: object) -> None:
     assert all(f.code == "DRF003" for f in found(llava(tmp_path, BY_CLIP, **{STRATEGY: value}), "DRF003"))
+
+
+def test_by_its_facts(tmp_path: Path) -> None:
+    rule, drifted = cls_token_off_by_one, llava(tmp_path / "b", {**BY_CLIP, "num_additional_image_tokens": 0})),
+    )
+    silent(cls_token_off_by_one, *arguments(cls_token_off_by_one, llava(tmp_path / "a", BY_CLIP)
+    fires(rule, *arguments(rule, drifted))
+    silent(rule, *arguments(rule, llava(tmp_path / "a", BY_CLIP)))

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from mmdoctor.finding import Confidence, Severity
-from tests.checks.drift.image_folder import SIGLIP, TEXT, found, settle, square, write
+from mmdoctor.testing import fires, silent
+from mmdoctor_checks.drift.gemma3_image_seq_and_pan_and_scan import gemma3_image_seq_and_pan_and_scan
+from tests.checks.drift.image_folder import SIGLIP, TEXT, arguments, found, settle, square, write
 
 
 def gemma(
@@ -99,6 +101,17 @@ def test_silent_for_another_number_on_both_sides(tmp_path: Path) -> None:
     assert not found(gemma(tmp_path, 64, 64), "DRF001", "DRF008")
 
 
+def test_shieldgemma_2(tmp_path: Path) -> None:
+    config = {"model_type": "shieldgemma2", "vision_config": {**SIGLIP, "image_size": 896}, "text_config": TEXT}
+    images = {"image_processor_type": "Gemma3ImageProcessor", "size": square(896)}
+    processor = {"processor_class": "ShieldGemma2Processor", "image_seq_length": 256}
+    assert not found(write(tmp_path, config, images, processor), "DRF001", "DRF008")
+
+    (finding,) = found(write(tmp_path, config, images, {**processor, "image_seq_length": 64}), "DRF001", "DRF008")
+
+    assert (finding.code, finding.location.pointer) == ("DRF008", "/image_seq_length")
+
+
 def test_gemma_3n(tmp_path: Path) -> None:
     tower = {"model_type": "gemma3n_vision", "architecture": "mobilenetv5_300m_enc", "hidden_size": 64}
     config = {"model_type": "gemma3n", "vision_config": tower, "text_config": TEXT, "vision_soft_tokens_per_image": 256}
@@ -116,3 +129,13 @@ def test_gemma_3n(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [0, -4, 10**30, "256", [256], True])
 def test_numbers_without_sense_are_no_crash(tmp_path: Path, value: Any) -> None:
     assert all(f.code == "DRF008" for f in found(gemma(tmp_path, value, value), "DRF008"))
+
+
+def test_by_its_facts(tmp_path: Path) -> None:
+    fires(
+        gemma3_image_seq_and_pan_and_scan, *arguments(gemma3_image_seq_and_pan_and_scan, gemma(tmp_path / "b", 64, 256))
+    )
+    silent(
+        gemma3_image_seq_and_pan_and_scan,
+        *arguments(gemma3_image_seq_and_pan_and_scan, gemma(tmp_path / "a", 256, 256)),
+    )

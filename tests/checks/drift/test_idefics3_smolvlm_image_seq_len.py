@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from mmdoctor.finding import Severity
-from tests.checks.drift.image_folder import TEXT, found, settle, write
+from mmdoctor.testing import fires, silent
+from mmdoctor_checks.drift.idefics3_smolvlm_image_seq_len import idefics3_smolvlm_image_seq_len
+from tests.checks.drift.image_folder import TEXT, arguments, found, settle, write
 
 SIZES = {"idefics3": (364, 14, 2, 169), "smolvlm": (512, 16, 4, 64)}
 """Edge of a tile and of a patch in pixels, `scale_factor`, tokens of a tile: as published."""
@@ -109,3 +111,11 @@ def test_sizes_without_sense_are_no_crash(tmp_path: Path, edge: object) -> None:
     folder = tiled(tmp_path, "idefics3", max_image_size={"longest_edge": edge}, size={"longest_edge": edge})
 
     assert all(f.code == "DRF006" for f in found(folder, "DRF006"))
+
+
+def test_by_its_facts(tmp_path: Path) -> None:
+    rule, drifted = idefics3_smolvlm_image_seq_len, tiled(tmp_path / "b", "smolvlm", tokens=169)),
+    )
+    silent(idefics3_smolvlm_image_seq_len, *arguments(idefics3_smolvlm_image_seq_len, tiled(tmp_path / "a", "smolvlm")
+    fires(rule, *arguments(rule, drifted))
+    silent(rule, *arguments(rule, tiled(tmp_path / "a", "smolvlm")))

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.checks.drift.image_folder import SIGLIP, TEXT, found, settle, square, write
+from mmdoctor.testing import fires, silent
+from mmdoctor_checks.drift.internvl_tile_count import internvl_tile_count
+from tests.checks.drift.image_folder import SIGLIP, TEXT, arguments, found, settle, square, write
 
 TOWER = {"model_type": "internvl_vision", "image_size": [448, 448], "patch_size": [14, 14], "hidden_size": 64}
 
@@ -133,3 +135,8 @@ def test_ratios_without_sense_are_no_crash(tmp_path: Path, ratio: object) -> Non
     assert not found(original(tmp_path / "original", downsample_ratio=ratio), "DRF009")
     folder = internvl(tmp_path / "hf", config={"downsample_ratio": ratio})
     assert all(f.code == "DRF009" for f in found(folder, "DRF009"))
+
+
+def test_by_its_facts(tmp_path: Path) -> None:
+    fires(internvl_tile_count, *arguments(internvl_tile_count, internvl(tmp_path / "b", image_seq_length=64)))
+    silent(internvl_tile_count, *arguments(internvl_tile_count, internvl(tmp_path / "a")))

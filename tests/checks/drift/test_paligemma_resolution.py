@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from mmdoctor.finding import Severity
-from tests.checks.drift.image_folder import SIGLIP, TEXT, found, settle, square, write
+from mmdoctor.testing import fires, silent
+from mmdoctor_checks.drift.paligemma_resolution import paligemma_resolution
+from tests.checks.drift.image_folder import SIGLIP, TEXT, arguments, found, settle, square, write
 
 TOKENS = {224: 256, 448: 1024, 896: 4096}
 
@@ -60,6 +62,20 @@ def test_silent_for_each_resolution(tmp_path: Path, resolution: int) -> None:
     assert not found(folder, "DRF001", "DRF007")
 
 
+def test_colpali_is_a_paligemma_inside(tmp_path: Path) -> None:
+    inner = {"model_type": "paligemma", "vision_config": {**SIGLIP, "image_size": 448}, "text_config": TEXT}
+    config = {"model_type": "colpali", "vlm_config": inner}
+    images = {"image_processor_type": "SiglipImageProcessor", "size": square(448), "image_seq_length": 1024}
+    assert not found(write(tmp_path, config, images, {"processor_class": "ColPaliProcessor"}), "DRF001", "DRF007")
+    other = {**images, "size": square(224), "image_seq_length": 256}
+
+    (finding,) = found(write(tmp_path, config, other, {"processor_class": "ColPaliProcessor"}), "DRF001", "DRF007")
+
+    assert finding.code == "DRF007"
+    settle(tmp_path, finding)
+    assert not found(tmp_path, "DRF001", "DRF007")
+
+
 def test_silent_for_other_families(tmp_path: Path) -> None:
     config = {"model_type": "llava", "vision_config": SIGLIP, "text_config": {**TEXT, "num_image_tokens": 1}}
 
@@ -71,3 +87,9 @@ def test_numbers_without_sense_are_no_crash(tmp_path: Path, tokens: object) -> N
     folder = paligemma(tmp_path, 448, 448, tokens=tokens, num_image_tokens=tokens)  # type: ignore[arg-type]
 
     assert all(f.code == "DRF007" for f in found(folder, "DRF007"))
+
+
+def test_by_its_facts(tmp_path: Path) -> None:
+    rule, drifted = paligemma_resolution, paligemma(tmp_path / "b", 448, 224)
+    fires(rule, *arguments(rule, drifted))
+    silent(rule, *arguments(rule, paligemma(tmp_path / "a", 448, 448)))
