@@ -176,8 +176,7 @@ def test_a_strategy_without_sense_is_no_crash(tmp_path: Path, value: object) -> 
 
 
 def test_by_its_facts(tmp_path: Path) -> None:
-    rule, drifted = cls_token_off_by_one, llava(tmp_path / "b", {**BY_CLIP, "num_additional_image_tokens": 0})),
-    )
-    silent(cls_token_off_by_one, *arguments(cls_token_off_by_one, llava(tmp_path / "a", BY_CLIP)
+    rule, drifted = cls_token_off_by_one, llava(tmp_path / "b", {**BY_CLIP, "num_additional_image_tokens": 0})
+    healthy = llava(tmp_path / "a", BY_CLIP)
     fires(rule, *arguments(rule, drifted))
-    silent(rule, *arguments(rule, llava(tmp_path / "a", BY_CLIP)))
+    silent(rule, *arguments(rule, healthy))

@@ -132,10 +132,7 @@ def test_numbers_without_sense_are_no_crash(tmp_path: Path, value: Any) -> None:
 
 
 def test_by_its_facts(tmp_path: Path) -> None:
-    fires(
-        gemma3_image_seq_and_pan_and_scan, *arguments(gemma3_image_seq_and_pan_and_scan, gemma(tmp_path / "b", 64, 256))
-    )
-    silent(
-        gemma3_image_seq_and_pan_and_scan,
-        *arguments(gemma3_image_seq_and_pan_and_scan, gemma(tmp_path / "a", 256, 256)),
-    )
+    rule, drifted = gemma3_image_seq_and_pan_and_scan, gemma(tmp_path / "b", 64, 256)
+    healthy = gemma(tmp_path / "a", 256, 256)
+    fires(rule, *arguments(rule, drifted))
+    silent(rule, *arguments(rule, healthy))

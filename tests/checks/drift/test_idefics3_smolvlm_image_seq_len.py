@@ -114,8 +114,7 @@ def test_sizes_without_sense_are_no_crash(tmp_path: Path, edge: object) -> None:
 
 
 def test_by_its_facts(tmp_path: Path) -> None:
-    rule, drifted = idefics3_smolvlm_image_seq_len, tiled(tmp_path / "b", "smolvlm", tokens=169)),
-    )
-    silent(idefics3_smolvlm_image_seq_len, *arguments(idefics3_smolvlm_image_seq_len, tiled(tmp_path / "a", "smolvlm")
+    rule, drifted = idefics3_smolvlm_image_seq_len, tiled(tmp_path / "b", "smolvlm", tokens=169)
+    healthy = tiled(tmp_path / "a", "smolvlm")
     fires(rule, *arguments(rule, drifted))
-    silent(rule, *arguments(rule, tiled(tmp_path / "a", "smolvlm")))
+    silent(rule, *arguments(rule, healthy))

@@ -138,5 +138,7 @@ def test_ratios_without_sense_are_no_crash(tmp_path: Path, ratio: object) -> Non
 
 
 def test_by_its_facts(tmp_path: Path) -> None:
-    fires(internvl_tile_count, *arguments(internvl_tile_count, internvl(tmp_path / "b", image_seq_length=64)))
-    silent(internvl_tile_count, *arguments(internvl_tile_count, internvl(tmp_path / "a")))
+    rule, drifted = internvl_tile_count, internvl(tmp_path / "b", image_seq_length=64)
+    healthy = internvl(tmp_path / "a")
+    fires(rule, *arguments(rule, drifted))
+    silent(rule, *arguments(rule, healthy))

@@ -91,5 +91,6 @@ def test_numbers_without_sense_are_no_crash(tmp_path: Path, tokens: object) -> N
 
 def test_by_its_facts(tmp_path: Path) -> None:
     rule, drifted = paligemma_resolution, paligemma(tmp_path / "b", 448, 224)
+    healthy = paligemma(tmp_path / "a", 448, 448)
     fires(rule, *arguments(rule, drifted))
-    silent(rule, *arguments(rule, paligemma(tmp_path / "a", 448, 448)))
+    silent(rule, *arguments(rule, healthy))

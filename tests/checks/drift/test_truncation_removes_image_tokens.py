@@ -238,8 +238,7 @@ def test_the_library_really_cuts(name: str, tmp_path: Path) -> None:
 
 
 def test_by_its_facts(tmp_path: Path) -> None:
-    fires(
-        truncation_removes_image_tokens,
-        *arguments(truncation_removes_image_tokens, llava(tmp_path / "b", {"max_length": 300})),
-    )
-    silent(truncation_removes_image_tokens, *arguments(truncation_removes_image_tokens, llava(tmp_path / "a", {})))
+    rule, drifted = truncation_removes_image_tokens, llava(tmp_path / "b", {"max_length": 300})
+    healthy = llava(tmp_path / "a", {})
+    fires(rule, *arguments(rule, drifted))
+    silent(rule, *arguments(rule, healthy))
