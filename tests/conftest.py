@@ -32,7 +32,9 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 @pytest.fixture
 def small_model(tmp_path: Path) -> Path:
     """A healthy folder of a few megabytes: the bundled reference model, as somebody's own."""
-    return Path(shutil.copytree(GOLDEN.parents[1] / "mmdoctor" / "reference" / "weights" / "hybrid", tmp_path / "model"))
+    return Path(
+        shutil.copytree(GOLDEN.parents[1] / "mmdoctor" / "reference" / "weights" / "hybrid", tmp_path / "model")
+    )
 
 
 @pytest.fixture(autouse=True)
