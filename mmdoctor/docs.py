@@ -1,7 +1,8 @@
 """Pages made from the code: `python -m mmdoctor.docs` in a checkout writes them, the tests compare them.
 
-The catalogue checks/README.md, one page a rule in docs/rules, the report's JSON Schema, and between the markers
-`<!-- begin: COMMAND -->` and `<!-- end: COMMAND -->` of README.md what `COMMAND` prints, such as `mmdoctor --help`.
+The catalogue checks/README.md, one page a rule in docs/rules, the report's JSON Schema, the reference model's pictures,
+and between the markers `<!-- begin: COMMAND -->` and `<!-- end: COMMAND -->` of README.md and of the reference model's
+page what `COMMAND` prints, such as `mmdoctor --help`.
 """
 
 import json
@@ -10,7 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mmdoctor.explain import Page, explain
@@ -48,9 +49,25 @@ def pages(root: Path = ROOT) -> dict[Path, str]:
     return made
 
 
-def with_output(text: str) -> str:
+def reference_pages(root: Path = ROOT) -> dict[Path, str]:
+    """The reference model's page and pictures; apart from the others, since they want torch."""
+    from mmdoctor.reference import KINDS
+    from mmdoctor.reference.describing import describe
+    from mmdoctor.report import anatomy_svg, anatomy_v1
+
+    found = {kind: describe(kind) for kind in KINDS}
+    made = {root / "docs" / f"reference-model-{kind}.svg": anatomy_svg.render(found[kind]) for kind in KINDS}
+    page = root / "docs" / "reference-model.md"
+    if page.is_file():
+        shown = {"mmdoctor reference describe": anatomy_v1.text(found["hybrid"])}
+        made[page] = with_output(page.read_text(encoding="utf-8"), shown.__getitem__)
+    return made
+
+
+def with_output(text: str, output: Callable[[str], str] | None = None) -> str:
     """The text with what the commands between its markers print today."""
-    return _BLOCK.sub(lambda match: f"{match[1]}```text\n$ {match[2]}\n{_output(match[2])}```\n{match[3]}", text)
+    run = output or _output
+    return _BLOCK.sub(lambda match: f"{match[1]}```text\n$ {match[2]}\n{run(match[2])}```\n{match[3]}", text)
 
 
 def write(root: Path = ROOT) -> list[Path]:
@@ -59,16 +76,21 @@ def write(root: Path = ROOT) -> list[Path]:
     Returns:
         The files written or removed.
     """
-    changed = []
     made = pages(root)
+    changed = _written(made)
+    for path in (root / "docs" / "rules").glob("*.md"):
+        if path not in made:
+            path.unlink()
+            changed.append(path)
+    return changed
+
+
+def _written(made: Mapping[Path, str]) -> list[Path]:
+    changed = []
     for path, text in made.items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-            changed.append(path)
-    for path in (root / "docs" / "rules").glob("*.md"):
-        if path not in made:
-            path.unlink()
             changed.append(path)
     return changed
 
@@ -110,5 +132,5 @@ def _output(command: str) -> str:
 
 
 if __name__ == "__main__":
-    for changed_file in write():
+    for changed_file in (*write(), *_written(reference_pages())):
         print(changed_file.relative_to(ROOT))

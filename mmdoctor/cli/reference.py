@@ -1,12 +1,13 @@
 """`mmdoctor reference`: the bundled reference model."""
 
+import enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mmdoctor.cli.parsing import Command, Group, choice
-from mmdoctor.cli.reference_training import Format, evaluate, fusion_kind, train
+from mmdoctor.cli.reference_training import evaluate, fusion_kind, train
 
 app = typer.Typer(
     cls=Group,
@@ -15,6 +16,14 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+
+
+class Drawing(enum.StrEnum):
+    """How the model can be described."""
+
+    TEXT = "text"
+    JSON = "json"
+    SVG = "svg"
 
 
 Kind = Annotated[
@@ -44,24 +53,25 @@ def describe(
     fusion: Kind = "hybrid",
     format_: Annotated[
         str,
-        typer.Option("--format", "-f", help="text (the default) or json.", metavar="FORMAT", show_default=False),
+        typer.Option("--format", "-f", help="text (the default), json or svg.", metavar="FORMAT", show_default=False),
     ] = "text",
 ) -> None:
-    """Describe the reference model: its parts, what goes in and out of each, parameters, papers."""
+    """Describe the reference model: its parts, what goes in and out of each, parameters, papers; or draw it."""
     import sys
 
     from mmdoctor.cli.output import color_of, emit, width_of
-    from mmdoctor.report import anatomy_v1
+    from mmdoctor.report import anatomy_svg, anatomy_v1
 
-    kind, as_json = fusion_kind(fusion) or "hybrid", choice("--format", format_, Format) is Format.JSON
+    kind, drawing = fusion_kind(fusion) or "hybrid", choice("--format", format_, Drawing)
     from mmdoctor.reference.describing import describe as measure
 
     anatomy = measure(kind)
-    emit(
-        anatomy_v1.render(anatomy)
-        if as_json
-        else anatomy_v1.text(anatomy, width=width_of(sys.stdout), color=color_of("auto", sys.stdout))
-    )
+    if drawing is Drawing.JSON:
+        emit(anatomy_v1.render(anatomy))
+    elif drawing is Drawing.SVG:
+        emit(anatomy_svg.render(anatomy))
+    else:
+        emit(anatomy_v1.text(anatomy, width=width_of(sys.stdout), color=color_of("auto", sys.stdout)))
 
 
 app.command("train", cls=Command)(train)

@@ -36,8 +36,9 @@ def text(anatomy: Anatomy, *, width: int = 80, color: bool = False) -> str:
     page.blank()
     _row(page, 0, "together", "", f"{anatomy.parameters:,}", "bold")
     page.blank()
-    page.paragraph((f"in {anatomy.folder}: ", ""), (", ".join(anatomy.files), ""), hang=_STEP)
-    page.paragraph((f"more: mmdoctor reference evaluate --fusion {anatomy.fusion}", ""))
+    page.paragraph((f"files: {', '.join(anatomy.files)}", ""), hang=_STEP)
+    kind = "" if anatomy.fusion == "hybrid" else f" --fusion {anatomy.fusion}"
+    page.paragraph((f"more: mmdoctor reference evaluate{kind}; mmdoctor reference export TARGET{kind}", ""), hang=_STEP)
     return page.text()
 
 

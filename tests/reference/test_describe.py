@@ -2,21 +2,23 @@
 
 import importlib
 import inspect
+import itertools
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 import torch
 
 from mmdoctor.cli import main
+from mmdoctor.docs import reference_pages
 from mmdoctor.facts.reference import Anatomy, PartAnatomy
 from mmdoctor.reference import KINDS, load
 from mmdoctor.reference.config import FusionKind
 from mmdoctor.reference.describing import describe
-from mmdoctor.report import anatomy_v1
-
-ROOT = Path(__file__).parents[2]
+from mmdoctor.report import anatomy_svg, anatomy_v1
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -128,8 +130,6 @@ def test_no_line_is_wider_than_the_terminal(anatomy: Anatomy, width: int) -> Non
 
 
 def test_colours_only_colour(anatomy: Anatomy) -> None:
-    import re
-
     coloured = anatomy_v1.text(anatomy, color=True)
 
     assert "\x1b[1m" in coloured
@@ -157,6 +157,8 @@ def test_the_command_describes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert capsys.readouterr().out == anatomy_v1.text(describe("late"))
     assert run(monkeypatch, "describe", "--format", "json") == 0
     assert json.loads(capsys.readouterr().out)["fusion"] == "hybrid"
+    assert run(monkeypatch, "describe", "--format", "svg") == 0
+    assert capsys.readouterr().out == anatomy_svg.render(describe())
     assert run(monkeypatch, "describe", "--fusion", "hybird") == 2
     assert "did you mean hybrid?" in capsys.readouterr().err
 
@@ -172,3 +174,45 @@ def test_the_command_exports_a_fusion(
     assert json.loads((tmp_path / "out/config.json").read_text())["fusion_config"]["kind"] == kind
     assert run(monkeypatch, "export", str(tmp_path / "out")) == 2
     assert "already there" in capsys.readouterr().err
+
+
+def test_the_page_and_the_pictures_are_up_to_date() -> None:
+    for path, text in reference_pages().items():
+        assert path.read_text(encoding="utf-8") == text, "run `python -m mmdoctor.docs`"
+
+
+def test_a_picture_is_sound_and_names_every_head(anatomy: Anatomy) -> None:
+    picture = anatomy_svg.render(anatomy)
+    root = ET.fromstring(picture)
+    words = " ".join("".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text"))
+
+    assert f"{anatomy.fusion} fusion" in words
+    for said in (
+        "unified vector",
+        "caption, word by word",
+        "answer",
+        "box",
+        "matching",
+        "masked patches",
+        "masked words",
+    ):
+        assert set(said.split()) <= set(words.split()), said
+    assert root.get("role") == "img"
+    assert "prefers-color-scheme: dark" in picture
+    assert "http" not in picture.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_boxes_lie_in_the_picture_and_beside_each_other(anatomy: Anatomy) -> None:
+    root = ET.fromstring(anatomy_svg.render(anatomy))
+    boxes = [
+        tuple(int(rect.get(key, 0)) for key in ("x", "y", "width", "height"))
+        for rect in root.findall("{http://www.w3.org/2000/svg}rect")
+    ][1:]
+
+    for x, y, width, height in boxes:
+        assert 0 <= x < x + width <= anatomy_svg.WIDTH
+        assert 0 <= y < y + height <= anatomy_svg.HEIGHT
+    for (ax, ay, aw, ah), (bx, by, bw, bh) in itertools.combinations(boxes, 2):
+        apart = ax + aw <= bx or bx + bw <= ax or ay + ah <= by or by + bh <= ay
+        inside = ax <= bx and bx + bw <= ax + aw and ay <= by and by + bh <= ay + ah
+        assert apart or inside
