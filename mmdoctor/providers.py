@@ -9,6 +9,7 @@ from mmdoctor.facts.checkpoint import Checkpoint, Checksums, CompleteCheckpoint,
 from mmdoctor.facts.documents import Documents
 from mmdoctor.facts.hub_cache import HubCache
 from mmdoctor.facts.image_tokens import AnyresGrids, ImagePrices, ImageTokenCounts, LargestImage, LlavaProcessor
+from mmdoctor.facts.library import NamedClasses
 from mmdoctor.facts.machine import Accelerator, Libraries, Machine
 from mmdoctor.facts.memory import WeightMemory
 from mmdoctor.facts.model import AudioModel, ModelConfig, MultimodalModel, SpecialTokenIds, TextModel, VisionModel
@@ -83,6 +84,7 @@ _WHERE: dict[type, str] = {
     Machine: "mmdoctor.probes.machine:machine",
     Accelerator: "mmdoctor.target:accelerator",
     Libraries: "mmdoctor.target:libraries",
+    NamedClasses: "mmdoctor.probes.library_classes:named_classes",
     WeightMemory: "mmdoctor.memory.weights:weight_memory",
     ReferenceLayout: "mmdoctor.reference.copies:reference_layout",
     ReferenceFiles: "mmdoctor.reference.copies:reference_files",
