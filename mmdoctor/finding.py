@@ -58,6 +58,17 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
     """The new value."""
 
 
+def any_json(value: object) -> msgspec.Raw:
+    """A JSON value of any shape for an `Edit`; its texts may have lone surrogates, which UTF-8 cannot hold."""
+    try:
+        return msgspec.Raw(msgspec.json.encode(value))
+    except UnicodeEncodeError:
+        import json
+
+        finite = json.loads(json.dumps(value), parse_constant=lambda _: None)  # NaN becomes null, as msgspec has it
+        return msgspec.Raw(json.dumps(finite).encode())
+
+
 class Removal(msgspec.Struct, frozen=True, kw_only=True):
     """A JSON value, with its key, that a program can take away."""
 

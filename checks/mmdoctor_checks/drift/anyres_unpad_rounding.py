@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-import msgspec
-
 from mmdoctor.check import check
 from mmdoctor.facts.image_tokens import AnyresGrids, ImageTokenCounts, TokenCount, Used
 from mmdoctor.facts.machine import Libraries
 from mmdoctor.facts.model import MultimodalModel
-from mmdoctor.finding import Edit, Evidence, Fix, Problem, Severity
+from mmdoctor.finding import Edit, Evidence, Fix, Problem, Severity, any_json
 from mmdoctor_checks.drift.tile_settings import named
 
 KEY, LIMIT = "image_grid_pinpoints", "vision_aspect_ratio"
@@ -96,7 +94,7 @@ def _chosen(grids: AnyresGrids) -> Problem:
         ],
         fix=Fix(
             f"write config.json's {KEY} into the image processor's settings",
-            grids.processor.set_to(msgspec.Raw(msgspec.json.encode(grids.right))),
+            grids.processor.set_to(any_json(grids.right)),
         ),
     )
 

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from mmdoctor.facts.rope import RopeSection, RopeSet
-from mmdoctor.finding import Confidence, Edit, Evidence, Fix, Problem, Severity
+from mmdoctor.finding import Confidence, Edit, Evidence, Fix, Problem, Severity, any_json
 from mmdoctor_checks.drift.rope_numbers import head
 
 
@@ -88,4 +86,4 @@ def _without(section: RopeSection, each: RopeSet, usual: list[int], *, fits: boo
 
 
 def _whole(section: RopeSection, pointer: str, value: Any) -> Edit:
-    return Edit(file=section.document.file, pointer=pointer, value=msgspec.Raw(msgspec.json.encode(value)))
+    return Edit(file=section.document.file, pointer=pointer, value=any_json(value))

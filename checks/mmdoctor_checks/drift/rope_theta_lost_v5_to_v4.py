@@ -3,13 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
-import msgspec
-
 from mmdoctor.check import check
 from mmdoctor.facts.documents import escape
 from mmdoctor.facts.machine import Libraries
 from mmdoctor.facts.rope import RopeSection, RotaryEmbeddings
-from mmdoctor.finding import Confidence, Edit, Evidence, Fix, Problem, Severity
+from mmdoctor.finding import Confidence, Edit, Evidence, Fix, Problem, Severity, any_json
 
 OLD_KEYS: Mapping[str, tuple[str, ...]] = {
     "": ("rope_theta", "rotary_emb_base"),
@@ -238,7 +236,7 @@ def _is_base(value: object) -> TypeGuard[float]:
 
 def _edit(section: RopeSection, key: str, value: Any) -> Edit:
     return Edit(
-        file=section.document.file, pointer=f"{section.pointer}/{key}", value=msgspec.Raw(msgspec.json.encode(value))
+        file=section.document.file, pointer=f"{section.pointer}/{key}", value=any_json(value)
     )
 
 
