@@ -95,6 +95,11 @@ class Engine:
         except (NotApplicable, Unavailable):
             return None
 
+    def known(self, kind: type[T]) -> T | None:
+        """The fact of that type if some check asked for it and it could be had; nothing is made for it."""
+        known = self._known.get(kind)
+        return None if isinstance(known, Exception) else known  # type: ignore[return-value]  # keyed by its own type
+
     def _make(self, kind: type) -> object:
         if kind in self._resolving:
             chain = " -> ".join(t.__name__ for t in [*self._resolving, kind])

@@ -13,6 +13,7 @@ from mmdoctor.engine import CouldNotCheck, Crashed, Engine, Outcome, Ran, Skippe
 from mmdoctor.errors import UsageError
 from mmdoctor.facts.image_tokens import ImageRequest
 from mmdoctor.facts.machine import Machine, Target
+from mmdoctor.facts.self_test import SelfTest
 from mmdoctor.facts.source import Depth, Source
 from mmdoctor.finding import Finding
 from mmdoctor.lines import Lines
@@ -73,6 +74,7 @@ def check_path(
         passed=tuple(code for code, o in outcomes.items() if isinstance(o, Ran) and not o.findings),
         skipped=tuple(_skips(outcomes.items())),
         machine=known.get(Machine),
+        self_test=engine.known(SelfTest),
         crashed=tuple(_crashes(outcomes, known.crashes)),
         seconds=time.perf_counter() - began,
     )

@@ -4,13 +4,17 @@
 class Progress:
     """Told by providers that take long; this one keeps quiet, the command line's draws a bar."""
 
-    def start(self, what: str, total: int = 0) -> None:
+    def start(self, what: str, total: int = 0, *, unit: str = "bytes") -> None:
         """Begin something slow.
 
         Args:
             what: what is being done, such as `reading model.safetensors`.
-            total: bytes in all; 0 when not known or not a matter of bytes.
+            total: bytes or steps in all; 0 when not known.
+            unit: `bytes`, which are shown with their rate, or `steps`, of which the share is shown.
         """
 
-    def advance(self, nbytes: int) -> None:
-        """Count bytes that have been read since the last call."""
+    def step(self, what: str) -> None:
+        """What is being done now, where something slow has several parts; what was counted stays."""
+
+    def advance(self, amount: int) -> None:
+        """Count bytes that have been read, or steps that were taken, since the last call."""

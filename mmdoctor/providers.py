@@ -17,9 +17,10 @@ from mmdoctor.facts.parts import AttentionBlocks, Description, Embeddings, Layer
 from mmdoctor.facts.patches import PatchGeometry, VideoProcessor
 from mmdoctor.facts.pickles import Pickles
 from mmdoctor.facts.quantisation import Adapter, AdapterBase, PackedModules, QuantisationConfig
-from mmdoctor.facts.reference import ReferenceFiles, ReferenceLayout, SelfTest
+from mmdoctor.facts.reference import ReferenceFiles, ReferenceLayout
 from mmdoctor.facts.remote_code import RemoteCode
 from mmdoctor.facts.rope import RotaryEmbeddings
+from mmdoctor.facts.self_test import SelfTest
 from mmdoctor.facts.sound import SoundPath
 from mmdoctor.facts.tokenizer import (
     AudioProcessor,

@@ -34,7 +34,7 @@ class _Bar(Progress):
     def __init__(self) -> None:
         import threading
 
-        self._what, self._total, self._done = "looking", 0, 0
+        self._what, self._total, self._done, self._unit = "looking", 0, 0, "bytes"
         self._shown: Any = None
         self._task: Any = None
         self._over = False
@@ -43,16 +43,22 @@ class _Bar(Progress):
         self._timer.daemon = True
         self._timer.start()
 
-    def start(self, what: str, total: int = 0) -> None:
+    def start(self, what: str, total: int = 0, *, unit: str = "bytes") -> None:
         with self._lock:
-            self._what, self._total, self._done = what, total, 0
+            self._what, self._total, self._done, self._unit = what, total, 0, unit
             if self._shown is not None:
                 self._shown.remove_task(self._task)
                 self._task = self._add(self._shown)
 
-    def advance(self, nbytes: int) -> None:
+    def step(self, what: str) -> None:
         with self._lock:
-            self._done += nbytes
+            self._what = what
+            if self._shown is not None:
+                self._shown.update(self._task, description=_label(what))
+
+    def advance(self, amount: int) -> None:
+        with self._lock:
+            self._done += amount
             if self._shown is not None:
                 self._shown.update(self._task, completed=self._done)
 
@@ -66,13 +72,25 @@ class _Bar(Progress):
 
     def _show(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+        from rich.progress import BarColumn, DownloadColumn, ProgressColumn, Task, TextColumn, TransferSpeedColumn
         from rich.progress import Progress as RichProgress
+        from rich.text import Text
+
+        class Amount(ProgressColumn):
+            """Bytes and their rate, or the share of the steps."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self._of_bytes = DownloadColumn(binary_units=True), TransferSpeedColumn()
+
+            def render(self, task: Task) -> Text:
+                if task.fields["unit"] == "steps":
+                    return Text(f"{task.percentage:.0f} %")
+                return Text(" ").join(column.render(task) for column in self._of_bytes)
 
         label = TextColumn("{task.description}", markup=False)
         console = Console(stderr=True, color_system=None if os.environ.get("NO_COLOR") else "auto")
-        columns = label, BarColumn(30), DownloadColumn(binary_units=True), TransferSpeedColumn()
-        shown = RichProgress(*columns, console=console, transient=True)
+        shown = RichProgress(label, BarColumn(30), Amount(), console=console, transient=True)
         with self._lock:
             if not self._over:
                 self._task = self._add(shown)
@@ -80,5 +98,8 @@ class _Bar(Progress):
                 shown.start()
 
     def _add(self, shown: Any) -> Any:
-        label = shorten(plain(self._what), _LABEL)
-        return shown.add_task(label, total=self._total or None, completed=self._done)
+        return shown.add_task(_label(self._what), total=self._total or None, completed=self._done, unit=self._unit)
+
+
+def _label(what: str) -> str:
+    return shorten(plain(what), _LABEL)

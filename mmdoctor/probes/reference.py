@@ -3,9 +3,12 @@
 import importlib.util
 
 from mmdoctor.engine import NotApplicable, Unavailable
-from mmdoctor.facts.reference import SelfTest
+from mmdoctor.facts.self_test import SelfTest
 from mmdoctor.facts.source import Depth, Source
 from mmdoctor.progress import Progress
+
+_STEPS = 1000
+"""Of the progress bar."""
 
 
 def self_test(source: Source, depth: Depth, progress: Progress | None = None) -> SelfTest:
@@ -18,6 +21,14 @@ def self_test(source: Source, depth: Depth, progress: Progress | None = None) ->
         raise Unavailable("torch is not installed here")
     from mmdoctor.reference import run_self_test
 
-    if progress is not None:
-        progress.start("running the reference model")
-    return run_self_test()
+    watched, done = progress or Progress(), 0
+
+    def tell(step: str, fraction: float) -> None:
+        nonlocal done
+        watched.step(f"self-test: {step}")
+        steps = int(fraction * _STEPS)
+        watched.advance(max(0, steps - done))
+        done = max(steps, done)
+
+    watched.start("self-test of this machine", _STEPS, unit="steps")
+    return run_self_test(progress=tell)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmdoctor.facts.reference import SelfTest
+from mmdoctor.facts.self_test import SelfTest
 from mmdoctor.reference.config import FusionKind
 
 if TYPE_CHECKING:
@@ -56,13 +56,15 @@ def export(target: Path, kind: FusionKind = "hybrid", *, force: bool = False) ->
     return export_model(target, kind, force=force)
 
 
-def run_self_test(device: str = "cpu", *, progress: Callable[[str, float], None] | None = None) -> SelfTest:
-    """Measure what this machine makes of the bundled model.
+def run_self_test(
+    devices: tuple[str, ...] | None = None, *, progress: Callable[[str, float], None] | None = None
+) -> SelfTest:
+    """Measure what this machine makes of the bundled models.
 
     Args:
-        device: torch's name of the device, such as `cpu` or `cuda:0`.
+        devices: torch's names of the devices, such as `cpu` or `cuda:0`; all that it sees when left out.
         progress: called with the step's name and the finished fraction, 0 to 1.
     """
     from mmdoctor.reference.selftest import run_self_test as run
 
-    return run(device, progress=progress)
+    return run(devices, progress=progress)

@@ -1,24 +1,25 @@
-"""The fixed batch that the self-test runs: two drawn pictures, a text and a written caption for each.
+"""The fixed batch that the self-test runs: two pictures of the shapes world, a text and a written caption for each.
 
-Drawn with whole numbers only, so that every machine sees the same pixels.
-Shapes: Y and X pixel rows and columns, C colour channels, B samples, N patches, T text tokens, U written tokens.
+Shapes: B samples, N patches, T text tokens, U written tokens.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mmdoctor.reference.processor import Pixels, Processor
+from mmdoctor.reference.scenes import Dice, Scene, Thing, caption, draw
 
-TEXTS: tuple[str | tuple[str, str], ...] = (
-    "<image> what color is the large circle above the square ?",
-    ("<image> a small green triangle", "there is a [MASK] ring on the right ."),
+SCENES: tuple[Scene, ...] = (
+    (Thing("large", "red", "circle", 0, 7, 8, 7), Thing("small", "blue", "square", 8, 40, 39, 4)),
+    (Thing("large", "green", "triangle", 1, 8, 24, 7), Thing("small", "white", "ring", 5, 23, 40, 5)),
 )
-CAPTIONS = ("a large red circle above a small blue square", "a small green triangle and a white ring")
-
-_COLOURS = {"red": (220, 40, 40), "green": (40, 190, 60), "blue": (50, 80, 230), "white": (240, 240, 240)}
+CAPTIONS = tuple(map(caption, SCENES))
+TEXTS: tuple[str | tuple[str, str], ...] = (
+    "<image> what color is the large circle ?",
+    (f"<image> {caption(SCENES[1][:1])}", caption(SCENES[1][1:]).replace("white", "[MASK]")),
+)
 
 
 class Batch(NamedTuple):
@@ -42,11 +43,9 @@ class Batch(NamedTuple):
 
 
 def pictures() -> tuple[Pixels, Pixels]:
-    """One at the model's own size, and one that must be resized, not square."""
-    return (
-        _draw(48, 48, [("circle", "red", 16, 18, 12), ("square", "blue", 36, 34, 6)]),
-        _draw(70, 96, [("triangle", "green", 40, 24, 15), ("ring", "white", 34, 70, 16)]),
-    )
+    """One at the model's own size, and one that must be resized: twice as high and three times as wide."""
+    own, other = (draw(scene, Dice("held-out", 0, number)) for number, scene in enumerate(SCENES))
+    return own, other.repeat(2, axis=0).repeat(3, axis=1)
 
 
 def batch(processor: Processor, num_patches: int) -> Batch:
@@ -65,22 +64,3 @@ def batch(processor: Processor, num_patches: int) -> Batch:
         masked_BN,
         torch.tensor([row + [tokenizer.special["[PAD]"]] * (longest - len(row)) for row in written]),
     )
-
-
-def _draw(height: int, width: int, objects: list[tuple[str, str, int, int, int]]) -> Pixels:
-    """Objects are (shape, colour, centre row, centre column, radius), on a dark speckled ground."""
-    y, x = np.mgrid[:height, :width].astype(np.int64)
-    speckle_YX = (y * 7919 + x * 104729 + y * x * 31) % 23
-    canvas_YXC = np.repeat(speckle_YX[..., None], 3, axis=2).astype(np.uint8)
-    for shape, colour, row, column, radius in objects:
-        canvas_YXC[_inside(shape, y - row, x - column, radius)] = _COLOURS[colour]
-    return canvas_YXC
-
-
-def _inside(shape: str, down: Any, right: Any, radius: int) -> Any:
-    if shape == "square":
-        return (abs(down) <= radius) & (abs(right) <= radius)
-    if shape == "triangle":
-        return (abs(down) <= radius) & (2 * abs(right) <= down + radius)
-    squared = down**2 + right**2
-    return (squared <= radius**2) & ((shape == "circle") | (4 * squared >= radius**2))

@@ -10,6 +10,7 @@ import msgspec
 from mmdoctor.facts.machine import Machine, Target
 from mmdoctor.finding import Change, Edit, Evidence, Finding, Removal, Renaming, Rewriting, Scalar, Severity
 from mmdoctor.location import Location
+from mmdoctor.report import self_test_v1
 from mmdoctor.report.model import Artifact, ImageCost, PartSummary, Report
 from mmdoctor.report.schema_v1 import (
     ArtifactV1,
@@ -86,6 +87,7 @@ def of(report: Report) -> ReportV1:
         crashed=[CrashedV1(code=c.code, error=c.error) for c in report.crashed],
         memory=None,
         machine=machine(report.machine) if report.machine else None,
+        self_test=self_test_v1.of(report.self_test) if report.self_test else None,
         seconds=round(report.seconds, 3),
     )
 

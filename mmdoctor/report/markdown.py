@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from mmdoctor.finding import Confidence, Evidence, Finding, Severity
-from mmdoctor.report import words
+from mmdoctor.report import self_test, words
 from mmdoctor.report.model import Report
 from mmdoctor.report.private import Private
 from mmdoctor.report.text import plain, shorten
@@ -83,6 +83,8 @@ class _Page:
         lines += [f"- {self.text(remark)}" for remark in report.artifact.remarks]
         lines += [f"- {self.text(words.cost_of(cost))}" for cost in report.artifact.images]
         lines += [f"  - {self.text(origin)}" for origin in words.origins_of(report.artifact.images)]
+        if report.self_test is not None:
+            lines += [f"- {self.text(line)}" for line in self_test.lines(report.self_test)]
         if target := words.target_of(report.target):
             lines.append(f"- target: {self.text(target)}{'' if report.target.from_flags else ' (this machine)'}")
         return lines

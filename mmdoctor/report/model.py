@@ -7,6 +7,7 @@ import msgspec
 from mmdoctor.facts.image_tokens import Used
 from mmdoctor.facts.machine import Machine, Target
 from mmdoctor.facts.parts import Role
+from mmdoctor.facts.self_test import SelfTest
 from mmdoctor.finding import Finding, Severity
 
 
@@ -119,6 +120,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: int = 0
     """Findings that the configuration hides."""
     machine: Machine | None = None
+    self_test: SelfTest | None = None
+    """What this machine made of the bundled models; None where they were not run."""
     seconds: float = 0.0
 
     def count(self, severity: Severity) -> int:

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from mmdoctor.report.self_test_v1 import SelfTestV1
+
 SCHEMA = "mmdoctor/report/v1"
 
 Value = str | int | float | bool | None
@@ -219,6 +221,9 @@ class ReportV1(msgspec.Struct, frozen=True, kw_only=True):
     crashed: list[CrashedV1]
     memory: Annotated[None, msgspec.Meta(description="The memory plan; null where none was made.")]
     machine: MachineV1 | None
+    self_test: Annotated[
+        SelfTestV1 | None, msgspec.Meta(description="What this machine made of the bundled models; null: not run.")
+    ]
     seconds: Annotated[float, msgspec.Meta(ge=0)]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from mmdoctor.finding import Confidence, Evidence, Finding, Severity
 from mmdoctor.location import Location
-from mmdoctor.report import words
+from mmdoctor.report import self_test, words
 from mmdoctor.report.layout import Page, Span
 from mmdoctor.report.model import Artifact, CrashedCheck, Report
 from mmdoctor.report.text import columns, plain, shorten
@@ -46,6 +46,9 @@ def render(report: Report, *, width: int = 80, color: bool = False, verbose: boo
     _head(page, report.artifact)
     if report.target.from_flags or report.target.engine:
         page.paragraph((f"target: {words.target_of(report.target)}", ""), indent=2)
+    if report.self_test is not None:
+        for line in self_test.lines(report.self_test):
+            page.paragraph((line, ""), indent=2, hang=4)
     page.blank()
     _verdict(page, report)
     for finding in report.findings:

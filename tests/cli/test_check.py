@@ -235,13 +235,23 @@ def test_the_width_is_that_of_columns(program: Program, small_model: Path, monke
     assert max(map(len, program("check", small_model, "--depth", "headers").out.splitlines())) <= 50
 
 
-def test_without_a_path_the_reference_model_is_run_on_this_machine(program: Program):
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_without_a_path_the_reference_model_is_run_on_this_machine(
+    program: Program, monkeypatch: pytest.MonkeyPatch, whole: bool
+):
     pytest.importorskip("torch")
+    from mmdoctor.reference import selftest
 
+    part = selftest.Plan(
+        fusions=("hybrid",), dtypes=("float32",), kernels=(), repetitions=(), canaries=(), compile=False
+    )
+    monkeypatch.setattr(selftest, "FULL", selftest.FULL if whole else part)
     report = json.loads(program("check", "--format", "json", "--select", "REF").out)
 
     assert (report["artifact"]["path"], report["depth"]) == ("reference model", "run")
     assert report["passed"], report["findings"] or report["skipped"]
+    assert report["self_test"]["right"]
+    assert len(report["self_test"]["devices"][0]["scores"]) == (20 if whole else 0)
 
 
 def test_the_rules_of_the_reference_model_do_not_apply_to_others(program: Program, small_model: Path):

@@ -1,87 +1,95 @@
-# ruff: noqa: N803, N812 - shape suffixes and the customary F, as in the model
-import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+"""The self-test on this machine: what it measures when all is well, and that the process is left as it was."""
 
+import shutil
+from pathlib import Path
+
+import msgspec
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from mmdoctor.facts.reference import Deviation, SelfTest
-from mmdoctor.reference import attention, run_self_test, selftest, tensorfile, vision
-from mmdoctor_checks.reference.attention_backend_deviates import attention_backend_deviates
-from mmdoctor_checks.reference.reduced_precision_deviates import reduced_precision_deviates
-from mmdoctor_checks.reference.reference_files_damaged import reference_files_damaged
-from mmdoctor_checks.reference.reference_output_deviates import reference_output_deviates
-from mmdoctor_checks.reference.results_not_reproducible import results_not_reproducible
+from mmdoctor.facts.self_test import SelfTest
+from mmdoctor.progress import Progress
+from mmdoctor.reference import GOLDEN, compiled, devices, selftest
+from mmdoctor.reference.selftest import Plan, run_self_test
+from mmdoctor.report import self_test as words
+from tests.reference.machine import codes
 
-RULES = (
-    reference_files_damaged,
-    reference_output_deviates,
-    reduced_precision_deviates,
-    attention_backend_deviates,
-    results_not_reproducible,
+UNHURRIED = Plan(canaries=(), compile=False)
+QUICK = Plan(
+    fusions=("hybrid",),
+    dtypes=("float32",),
+    attentions=("textbook",),
+    kernels=(),
+    repetitions=(),
+    canaries=(),
+    compile=False,
 )
-
-
-def codes(test: SelfTest) -> list[str]:
-    return [rule.code for rule in RULES if list(rule(test))]
-
-
-def wrong(deviations: tuple[Deviation, ...]) -> list[str]:
-    return [deviation.output for deviation in deviations if deviation.exceeded]
 
 
 @pytest.fixture(scope="module")
 def healthy() -> SelfTest:
-    return run_self_test()
+    return run_self_test(("cpu",), plan=UNHURRIED)
 
 
 def test_this_machine_computes_right(healthy: SelfTest) -> None:
+    (cpu,) = healthy.devices
+
     assert codes(healthy) == []
-    assert healthy.files_intact
-    assert healthy.parameters == 1_947_972
-    assert healthy.seconds < 10
+    assert healthy.right
     assert healthy.torch_version == torch.__version__
-    assert len(healthy.golden) == len(healthy.fused_attention) == len(healthy.batched) == len(healthy.repeated) == 12
-
-
-def test_rounding_uses_only_a_part_of_the_tolerance(healthy: SelfTest) -> None:
-    runs = {"float32": healthy.golden, **{run.dtype: run.deviations for run in healthy.precisions}}
-    for dtype, deviations in runs.items():
-        for deviation in deviations:
-            assert deviation.relative_error < 0.5 * deviation.tolerance, (dtype, deviation)
-            assert deviation.cosine > 0.999, (dtype, deviation)
-
-
-def test_both_reduced_types_ran_and_choose_the_same(healthy: SelfTest) -> None:
-    assert [run.dtype for run in healthy.precisions] == ["bfloat16", "float16"]
-    for run in healthy.precisions:
-        assert run.unsupported is None
-        assert 0 < run.top1_compared == run.top1_agreed
-
-
-def test_every_backend_ran_or_says_why_not(healthy: SelfTest) -> None:
-    backends = {run.backend for run in healthy.attention}
-    assert {"AUTOMATIC", "MATH", "FLASH_ATTENTION", "EFFICIENT_ATTENTION", "CUDNN_ATTENTION"} <= backends
-    for run in healthy.attention:
-        assert (run.deviation is None) == bool(run.unavailable)
-    assert {run.case for run in healthy.attention if run.backend == "MATH" and run.deviation} == {
-        "open",
-        "causal",
-        "padded",
+    assert [bundle.fusion for bundle in healthy.bundles] == ["hybrid", "early", "late"]
+    assert healthy.bundles[0].parameters > 1_900_000
+    assert {(run.fusion, run.dtype) for run in cpu.plain("float32")} == {
+        (fusion, "float32") for fusion in ("hybrid", "early", "late")
     }
 
 
-def test_progress_goes_from_nothing_to_all() -> None:
-    steps: list[tuple[str, float]] = []
-    run_self_test(progress=lambda step, fraction: steps.append((step, fraction)))
+def test_rounding_uses_only_a_part_of_the_tolerance(healthy: SelfTest) -> None:
+    (cpu,) = healthy.devices
+    for run in cpu.runs:
+        if run.unavailable is None:
+            assert 0 < run.used < (0.5 if run.dtype == "float32" else 0.9), run
+            assert run.layers > 90
+            assert all(deviation.cosine > 0.99 for deviation in run.outputs)
+    for kernel in cpu.kernels:
+        assert kernel.unavailable or kernel.deviation is None or kernel.deviation.used < 0.9, kernel
 
-    fractions = [fraction for _, fraction in steps]
-    assert fractions == sorted(fractions)
-    assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+
+def test_both_reduced_types_choose_and_write_the_same(healthy: SelfTest) -> None:
+    for dtype in ("float32", "bfloat16", "float16"):
+        for run in healthy.devices[0].plain(dtype, "hybrid"):
+            assert 0 < run.top1_compared == run.top1_agreed
+    (plain,) = healthy.devices[0].plain("float32", "hybrid")
+    assert all(writing.observed == writing.expected != "" for writing in plain.written)
+
+
+def test_every_backend_ran_or_says_why_not(healthy: SelfTest) -> None:
+    cpu = healthy.devices[0]
+    backends = {run.kernel for run in cpu.kernels}
+    assert {"AUTOMATIC", "MATH", "FLASH_ATTENTION", "EFFICIENT_ATTENTION", "CUDNN_ATTENTION", "product"} <= backends
+    for kernel in cpu.kernels:
+        assert (kernel.deviation is None) == bool(kernel.unavailable)
+    for run in cpu.runs:
+        assert bool(run.outputs) != bool(run.unavailable)
+    assert {run.case for run in cpu.kernels if run.kernel == "MATH" and run.deviation} == {
+        *("open", "causal", "padded", "grouped", "one position", "long"),
+    }
+
+
+def test_the_report_says_that_it_computes_right(healthy: SelfTest) -> None:
+    said = list(words.lines(healthy))
+
+    assert said[0].startswith("this machine computes right on cpu (")
+    assert any("float32" in line and "%" in line for line in said)
+    assert any(line.startswith("not here: ") and "cuDNN" in line and "torch.compile" in line for line in said)
+
+
+def test_progress_goes_from_nothing_to_all() -> None:
+    steps: list[float] = []
+    run_self_test(("cpu",), plan=QUICK, progress=lambda _, fraction: steps.append(fraction))
+
+    assert steps == sorted(steps)
+    assert (steps[0], steps[-1]) == (0.0, 1.0)
 
 
 def test_the_process_is_left_as_it_was() -> None:
@@ -89,7 +97,7 @@ def test_the_process_is_left_as_it_was() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state(), torch.get_num_threads()
     try:
-        run_self_test()
+        run_self_test(("cpu",), plan=QUICK)
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision("highest")
@@ -101,196 +109,120 @@ def test_the_process_is_left_as_it_was() -> None:
 def test_all_threads_are_compared_with_one() -> None:
     torch.set_num_threads(2)
     try:
-        test = run_self_test()
+        test = run_self_test(("cpu",), plan=msgspec.structs.replace(QUICK, repetitions=("float32",)))
         assert torch.get_num_threads() == test.threads == 2
     finally:
         torch.set_num_threads(1)
-    assert len(test.threaded) == 12
+    assert [repetition.how for repetition in test.devices[0].repetitions] == ["again", "threaded", "batched", "cached"]
     assert codes(test) == []
 
 
 def test_a_device_that_is_not_there_is_said() -> None:
-    test = run_self_test("meta-physical")
+    test = run_self_test(("meta-physical",), plan=QUICK)
 
-    assert test.run_error is not None
+    assert test.devices[0].run_error is not None
     assert codes(test) == ["REF002"]
+    assert next(iter(words.lines(test))).startswith("this machine computes wrong on meta-physical")
 
 
-def change_weights(folder: Path, change: Callable[[dict[str, Tensor]], None]) -> SelfTest:
-    tensors = tensorfile.read_tensors(folder / "model.safetensors")
-    change(tensors)
-    (folder / "model.safetensors").write_bytes(tensorfile.to_bytes(tensors, {"format": "pt"}))
-    return selftest.run_self_test(weights=folder)
+def test_every_visible_accelerator_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    # `cpu:0` stands for an accelerator: torch computes on it, and no name in the code says that it is none.
+    monkeypatch.setattr(selftest, "visible_devices", lambda: ("cpu", "cpu:0"))
+    test = run_self_test(plan=QUICK)
+
+    assert [device.device for device in test.devices] == ["cpu", "cpu:0"]
+    assert all(device.runs for device in test.devices)
+    assert "computes right on cpu (" in (said := next(iter(words.lines(test))))
+    assert "cpu:0" in said
 
 
-def test_a_nan_in_a_weight_is_seen(folder: Path) -> None:
-    def change(tensors: dict[str, Tensor]) -> None:
-        tensors["fusion.layers.0.text_to_image.mlp.fc1.weight"][0, 0] = torch.nan
+class _Module:
+    """As much of `torch.cuda` as is asked for devices."""
 
-    test = change_weights(folder, change)
+    def __init__(self, count: int) -> None:
+        self.count = count
 
-    assert test.non_finite_tensors == ("fusion.layers.0.text_to_image.mlp.fc1.weight",)
-    assert wrong(test.golden)[0] == "fused_image"
-    assert test.golden[-1].non_finite > 0
-    assert codes(test) == ["REF001"]
+    def is_available(self) -> bool:
+        return self.count > 0
 
+    def device_count(self) -> int:
+        return self.count
 
-def test_two_swapped_weights_are_seen(folder: Path) -> None:
-    def change(tensors: dict[str, Tensor]) -> None:
-        one, other = (f"text_model.encoder.layers.{layer}.mlp.fc1.weight" for layer in (0, 1))
-        tensors[one], tensors[other] = tensors[other], tensors[one]
-
-    test = change_weights(folder, change)
-
-    assert wrong(test.golden)[0] == "text_features"
-    assert "image_features" not in wrong(test.golden)
-    assert [file.file for file in test.damaged_files] == ["model.safetensors"]
-    assert codes(test) == ["REF001"]
+    def get_device_name(self, device: str) -> str:
+        return f"NVIDIA {device}"
 
 
-def test_missing_unexpected_and_reshaped_tensors_are_named(folder: Path) -> None:
-    def change(tensors: dict[str, Tensor]) -> None:
-        tensors["lm_head.extra"] = tensors.pop("lm_head.weight")
-        tensors["unified.absent_text"] = torch.ones(64, dtype=torch.bfloat16)
+def test_accelerators_are_named_as_torch_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "cuda", _Module(2))
+    monkeypatch.setattr(torch, "xpu", _Module(0))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
 
-    test = change_weights(folder, change)
-
-    assert (test.missing_tensors, test.unexpected_tensors) == (("lm_head.weight",), ("lm_head.extra",))
-    (mismatch,) = test.mismatched_tensors
-    assert (mismatch.name, mismatch.expected, mismatch.observed) == ("unified.absent_text", (128,), (64,))
-    assert test.golden == ()
-    assert codes(test) == ["REF001"]
-
-
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "preprocessor_config.json", "model.safetensors"])
-def test_a_missing_file_is_seen(folder: Path, name: str) -> None:
-    (folder / name).unlink()
-    test = selftest.run_self_test(weights=folder)
-
-    assert name in str(test.load_error)
-    assert [file.file for file in test.damaged_files] == [name]
-    assert codes(test) == ["REF001"]
+    assert devices.visible_devices() == ("cpu", "cuda:0", "cuda:1")
+    assert devices.device_name("cuda:1") == "NVIDIA cuda:1"
+    assert devices.device_name("abacus:0") == "abacus:0"
 
 
 def test_missing_records_are_seen(tmp_path: Path) -> None:
-    test = selftest.run_self_test(golden_folder=tmp_path)
+    test = run_self_test(("cpu",), plan=QUICK, golden={"hybrid": tmp_path})
 
-    assert "golden.json cannot be used" in str(test.load_error)
+    assert "golden.json cannot be used" in str(test.bundles[0].load_error)
     assert codes(test) == ["REF001"]
 
 
-@pytest.mark.parametrize(
-    ("key", "value"), [("image_mean", [0.485, 0.456, 0.406]), ("image_std", [0.229, 0.224, 0.225])]
-)
-def test_a_wrong_normalisation_is_seen(folder: Path, key: str, value: list[float]) -> None:
-    file = folder / "preprocessor_config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
-    test = selftest.run_self_test(weights=folder)
+def test_a_record_without_a_type_is_seen(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN, tmp_path / "golden")
+    file = tmp_path / "golden" / "golden.json"
+    content = msgspec.json.decode(file.read_bytes())
+    del content["layers"]["float16"]
+    file.write_bytes(msgspec.json.encode(content))
+    test = run_self_test(("cpu",), plan=QUICK, golden={"hybrid": tmp_path / "golden"})
 
-    assert wrong(test.golden)[0] == "image_features"
-    assert "text_features" not in wrong(test.golden)
-
-
-def test_two_swapped_token_ids_are_seen(folder: Path) -> None:
-    file = folder / "tokenizer.json"
-    content = json.loads(file.read_text())
-    words = content["model"]["vocab"]
-    words["circle"], words["square"] = words["square"], words["circle"]
-    file.write_text(json.dumps(content))
-
-    assert wrong(selftest.run_self_test(weights=folder).golden)[0] == "text_features"
+    assert "has nothing for float16" in str(test.bundles[0].load_error)
 
 
-def test_a_transposed_patch_order_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = vision.patchify
-    monkeypatch.setattr(vision, "patchify", lambda pixels, size: right(pixels.transpose(2, 3), size))
-    test = run_self_test()
-
-    assert wrong(test.golden)[0] == "image_features"
-    assert codes(test) == ["REF002"]
+def test_compiling_is_left_out_where_no_processor_is_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
+    with compiled.Compilation("cpu") as compilation:
+        assert compilation.runs() == ()
+    assert str(compilation.why_not).startswith(("compiling keeps a processor busy", "there is no C++ compiler"))
 
 
-def test_an_attention_mask_off_by_one_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = attention.causal_mask
+def test_compiling_that_takes_too_long_or_breaks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "_why_not", lambda _: None)
+    monkeypatch.setattr(compiled, "__name__", "timeit")
+    with compiled.Compilation("abacus") as compilation:
+        assert compilation.runs() == ()
+    assert compilation.why_not
 
-    def shifted(asking: int, asked: int, device: torch.device | None = None) -> Tensor:
-        return right(asking, asked, device) | right(asking, asked, device).roll(1, dims=1).tril(asked - asking + 1)
-
-    monkeypatch.setattr(attention, "causal_mask", shifted)
-    test = run_self_test()
-
-    assert wrong(test.golden) == ["caption_logits"]
-    assert wrong(test.cached) == ["caption_logits"]
-    assert codes(test) == ["REF002", "REF005"]
-
-
-def patch_kernel(monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor], Tensor]) -> None:
-    right = F.scaled_dot_product_attention
-    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda *args, **kwargs: change(right(*args, **kwargs)))
+    monkeypatch.setattr(compiled, "PATIENCE", 0.0)
+    with compiled.Compilation("cpu") as compilation:
+        assert compilation.runs() == ()
+    assert "not done after 0 seconds" in str(compilation.why_not)
 
 
-def test_a_kernel_that_returns_zeros_for_odd_heads_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def zero(y_BHTd: Tensor) -> Tensor:
-        y_BHTd[:, 1::2] = 0
-        return y_BHTd
+@pytest.mark.slow
+def test_attention_compiled_is_the_textbook_formula() -> None:
+    (run,) = compiled.compiled_runs("cpu", ["float32"])
 
-    patch_kernel(monkeypatch, zero)
-    test = run_self_test()
-
-    assert all(run.deviation.exceeded for run in test.attention if run.deviation)
-    assert wrong(test.fused_attention)[0] == "image_features"
-    assert codes(test) == ["REF004"]
+    assert run.failed is None
+    assert not run.wrong
 
 
-def test_a_kernel_that_overflows_in_float16_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    patch_kernel(monkeypatch, lambda y: y * torch.inf if y.dtype == torch.float16 else y)
-    test = run_self_test()
+def test_the_bar_is_told_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmdoctor.facts.source import Depth
+    from mmdoctor.probes.reference import self_test
+    from tests.reference.machine import BUNDLED
 
-    assert test.precisions[1].deviations[0].non_finite > 0
-    assert not any(deviation.exceeded for deviation in test.precisions[0].deviations)
-    assert codes(test) == ["REF003", "REF004"]
+    told: list[object] = []
 
+    class Told(Progress):
+        def start(self, what: str, total: int = 0, *, unit: str = "bytes") -> None:
+            told.append((what, total, unit))
 
-def test_a_product_that_adds_up_in_bfloat16_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = F.linear
+        def advance(self, amount: int) -> None:
+            told.append(amount)
 
-    def narrow(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        if x.dtype != torch.bfloat16:
-            return right(x, weight, bias)
-        total = torch.zeros(*x.shape[:-1], len(weight), dtype=x.dtype)
-        for index in range(x.shape[-1]):
-            total = total + x[..., index : index + 1] * weight[:, index]
-        return total if bias is None else total + bias
-
-    monkeypatch.setattr(F, "linear", narrow)
-    (bfloat16, float16) = run_self_test().precisions
-    worst = {
-        run.dtype: max(deviation.relative_error / deviation.tolerance for deviation in run.deviations)
-        for run in (bfloat16, float16)
-    }
-
-    assert worst["bfloat16"] > 2 * worst["float16"]
-
-
-def test_results_that_change_from_run_to_run_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = iter(range(10**9))
-    patch_kernel(monkeypatch, lambda y: y * (1 + 1e-7 * next(calls)))
-    test = run_self_test()
-
-    assert wrong(test.repeated)
-    assert "REF005" in codes(test)
-
-
-def test_a_type_that_does_not_run_here_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = F.scaled_dot_product_attention
-
-    def refusing(q: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if q.dtype == torch.float16:
-            raise RuntimeError("not implemented for 'Half'\ntraceback")
-        return right(q, *args, **kwargs)
-
-    monkeypatch.setattr(F, "scaled_dot_product_attention", refusing)
-    test = run_self_test()
-
-    assert test.precisions[1].unsupported == "not implemented for 'Half'"
-    assert codes(test) == []
+    monkeypatch.setattr(selftest, "FULL", QUICK)
+    assert self_test(BUNDLED, Depth.RUN, Told()).devices
+    assert told[0] == ("self-test of this machine", 1000, "steps")
+    assert sum(amount for amount in told if isinstance(amount, int)) == 1000

@@ -48,7 +48,7 @@ def test_the_fields_that_the_design_names():
     report = strict(render(BAD))
 
     first = ["schema", "mmdoctor", "artifact", "target", "depth", "verdict", "summary", "findings", "passed"]
-    assert [*report] == [*first, "skipped", "crashed", "memory", "machine", "seconds"]
+    assert [*report] == [*first, "skipped", "crashed", "memory", "machine", "self_test", "seconds"]
     assert {"path", "format", "model_type", "architectures", "parameters", "bytes", "dtypes", "files"} <= {
         *report["artifact"]
     }

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from mmdoctor.check import check
-from mmdoctor.facts.reference import SelfTest
+from mmdoctor.facts.self_test import DeviceTest, KernelRun, ModelRun, SelfTest
 from mmdoctor.finding import Evidence, Fix, Problem, Severity
+from mmdoctor_checks.reference.measured import evidence, off_by, shown, told
 
 
 @check("REF004", Severity.ERROR)
@@ -13,10 +14,12 @@ def attention_backend_deviates(test: SelfTest) -> Iterator[Problem]:
 
     ## What it checks
 
-    Every backend that torch offers here, and torch's own choice, in float32, bfloat16 and float16, without a mask, with
-    a causal one and with a padding one, against softmax(Q K^T / sqrt(d)) V in float64. Then the whole bundled model
-    with torch's own choice against the same model with the formula written out. The tolerances are four times the
-    largest move that random rounding caused. A backend that torch refuses here is left out, not failed.
+    Every backend that torch offers on each device (math, flash, memory-efficient, cuDNN), torch's own choice and, where
+    there is a compiler and a processor to spare, the compiled formula, in float32, bfloat16 and float16. Once by
+    itself: without a mask, with a causal one, with padding, with several query heads to one key head, with one asking
+    position, with two thousand asked ones, against softmax(Q K^T / sqrt(d)) V in float64. And once in the whole model,
+    against the recorded outputs and layers; only where the same model with the formula written out is right, so that
+    the kernel is to blame. A backend that torch refuses here is left out, not failed.
 
     ## Why it matters
 
@@ -35,30 +38,40 @@ def attention_backend_deviates(test: SelfTest) -> Iterator[Problem]:
     """
     if not test.files_intact:
         return
+    for device in test.devices:
+        kernels = [run for run in device.kernels if run.wrong and run.kernel != "product"]
+        models = [run for run in device.runs if run.attention != "textbook" and run.wrong and _blamed(device, run)]
+        if kernels or models:
+            yield _problem(device, kernels, models)
+
+
+def _blamed(device: DeviceTest, run: ModelRun) -> bool:
+    """Whether the same without a fused kernel is right."""
+    return not any(plain.wrong for plain in device.plain(run.dtype, run.fusion))
+
+
+def _problem(device: DeviceTest, kernels: list[KernelRun], models: list[ModelRun]) -> Problem:
     because = [
-        Evidence(
-            f"{run.backend}, {run.dtype}, {run.case}: relative error, {run.deviation.non_finite} not finite",
-            run.deviation.relative_error,
-            expected=f"up to {run.deviation.tolerance:.3g}, 0 not finite",
-        )
-        for run in test.attention
-        if run.deviation is not None and run.deviation.exceeded
+        evidence(f"{run.kernel}, {run.dtype}", run.deviation)
+        if run.deviation is not None
+        else Evidence(f"{run.kernel}, {run.dtype}: {run.case}", run.failed, expected="a result")
+        for run in kernels
     ]
-    ran = sum(run.deviation is not None for run in test.attention)
-    backends = sorted({run.backend for run in test.attention if run.deviation is not None and run.deviation.exceeded})
-    message = f"attention is wrong on {test.device} ({test.device_name}) in {len(because)} of {ran} cases"
-    if backends:
-        message += f", with {', '.join(backends)}"
-    outputs = [deviation for deviation in test.fused_attention if deviation.exceeded]
-    if outputs:
-        because += [
-            Evidence(
-                f"{output.output} with torch's own choice: relative error, {output.non_finite} not finite",
-                output.relative_error,
-                expected=f"up to {output.tolerance:.3g}, 0 not finite",
-            )
-            for output in outputs
-        ]
-        message += f"; in the whole model {outputs[0].output} is the first output that it changes"
-    if because:
-        yield Problem(message, because=because, fix=Fix("forbid the backends named here, or use eager attention"))
+    because += [each for run in models for each in shown(run)]
+    backends = dict.fromkeys([*(run.attention for run in models), *(run.kernel for run in kernels)])
+    tried = sum(run.deviation is not None for run in device.kernels if run.kernel != "product")
+    message = f"attention is wrong on {device.device} ({device.name}) with {', '.join(backends)}: "
+    if kernels:
+        first = kernels[0]
+        detail = first.failed if first.deviation is None else off_by(first.deviation)
+        message += (
+            f"{len(kernels)} of {tried} cases by themselves, the first is {first.case} in {first.dtype}, {detail}"
+        )
+    if models:
+        first_model = models[0]
+        message += "; " if kernels else ""
+        message += (
+            f"the model of {first_model.fusion} fusion in {first_model.dtype} with {first_model.attention} is "
+            f"{told(first_model)}"
+        )
+    return Problem(message, because=because, fix=Fix("forbid the backends named here, or use eager attention"))
