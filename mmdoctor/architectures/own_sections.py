@@ -33,9 +33,10 @@ def divided(part: Part, model: MultimodalModel | None) -> Iterator[Part]:
 
 def described_as_text(halves: Sequence[Part], model: MultimodalModel | None) -> Part | None:
     """The half that the configuration's text model is, else the first one."""
-    for half in halves if len(halves) > 1 and model is not None and model.text is not None else ():
+    text = model.text if model is not None else None
+    for half in halves if len(halves) > 1 and text is not None else ():
         section = section_of(half, model)
-        if section is not None and section.pointer == model.text.section:
+        if section is not None and text is not None and section.pointer == text.section:
             return half
     return next(iter(halves), None)
 

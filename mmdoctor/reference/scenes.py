@@ -191,7 +191,8 @@ def changed(scene: Scene, dice: Dice) -> Scene:
     else:
         kinds = {"size": SIZES, "colour": COLOURS, "shape": SHAPES}[attribute]
         others = [kind for kind in kinds if kind != getattr(thing, attribute)]
-        thing = thing._replace(**{attribute: dice.pick(others)})
+        other: Any = {attribute: dice.pick(others)}
+        thing = thing._replace(**other)
     return tuple(sorted((*scene[:which], thing, *scene[which + 1 :]), key=lambda one: one.cell))
 
 
