@@ -5,6 +5,7 @@ The tables are written by tools/library_classes.py with 4.57.6, the last release
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,13 @@ import msgspec
 
 ROLES = ("image_processor", "video_processor", "feature_extractor", "processor", "tokenizer")
 """Parts that are loaded by the name of their class."""
+NEAR = 0.9
+"""Likeness of a name and the class of the model type that it stands for: 0.93 for Qwen2_5_VLImageProcessor and
+Qwen2VLImageProcessor."""
+SAME = 0.95
+"""Likeness of a misspelt name and any class: LlavaImageProcessor and LlavaNextImageProcessor have 0.91."""
+LONGEST = 200
+"""Characters of a name that is compared."""
 _BACKEND = re.compile(r"(Fast|Pil)$")
 
 
@@ -66,6 +74,23 @@ def spellings(role: str, name: str, major: str) -> tuple[str, ...]:
     if role == "tokenizer":
         return (name, f"{name}Fast", name.removesuffix("Fast")) if major != "4" else (name, f"{name}Fast")
     return (name,)
+
+
+def meant(role: str, name: str, model_type: str) -> str | None:
+    """The class of both lines that a misspelt or never released name stands for; None where that is open."""
+    if len(name) > LONGEST:
+        return None
+    own, word = usual(role, model_type), name.lower()
+    if own is not None and get_close_matches(word, [own.lower()], cutoff=NEAR):
+        return own
+    common = {known.lower(): known for known in _of_role(role, "4") & _of_role(role, "5")}
+    near = get_close_matches(word, common, n=1, cutoff=SAME)
+    same = near and re.findall(r"\d", near[0]) == re.findall(r"\d", word)  # Siglip3 is not Siglip2
+    return common[near[0]] if same else None
+
+
+def _of_role(role: str, major: str) -> frozenset[str]:
+    return frozenset(_BACKEND.sub("", name) for names in line(major).of(role).values() for name in names)
 
 
 def usual(role: str, model_type: str) -> str | None:

@@ -24,6 +24,8 @@ class NamedClass(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the installed transformers has it; None where none is installed, or it does not have the model type."""
     usual: str | None = None
     """The class that the library has for this role and model type, where that is one and the same in every release."""
+    meant: str | None = None
+    """A class of every release whose name is so near to the stated one that it must be meant."""
 
 
 class NamedClasses(msgspec.Struct, frozen=True, kw_only=True):

@@ -139,6 +139,7 @@ def _looked_up(
         unknown_to=tuple(unknown),
         here=here,
         usual=library_classes.usual(role, model_type),
+        meant=library_classes.meant(role, sought, model_type) if unknown and not known else None,
     )
 
 

@@ -90,12 +90,12 @@ def _problem(named: NamedClass, model_type: str, severity: Severity, whose: str)
     fix = Fix(f"write the name of the class that the library has for the {part}, as the model's current files do")
     if named.known_by:
         fix = Fix(f"install transformers {' or '.join(named.known_by)}, or save the processor with the one that serves")
-    elif named.usual is not None:
-        edit = Edit(file=named.at.file, pointer=named.at.pointer or "", value=named.usual)
-        fix = Fix(f"set {key} to {named.usual}", (edit,))
+    elif named.meant is not None:
+        edit = Edit(file=named.at.file, pointer=named.at.pointer or "", value=named.meant)
+        fix = Fix(f"set {key} to {named.meant}", (edit,))
     return Problem(
         f"{key} is {named.name.value}, a class that {whose} does not have: {effect}",
-        because=[Evidence(key, named.name.value, named.at, expected=named.usual)],
+        because=[Evidence(key, named.name.value, named.at, expected=named.meant or named.usual)],
         fix=fix,
         severity=severity,
     )

@@ -128,3 +128,20 @@ def test_each_line_takes_its_own_copy(tmp_path: Path) -> None:
 def test_odd_names_are_no_crash(tmp_path: Path, value: Any) -> None:
     for finding in found(tmp_path, FIVE, preprocessor_config_json={"image_processor_type": value, "size": 3}):
         assert finding.message
+
+
+@pytest.mark.parametrize(
+    ("name", "model_type", "meant"),
+    [
+        ("SigLIPImageProcessor", "siglip", "SiglipImageProcessor"),
+        ("CLIPImageProcesor", "llava", "CLIPImageProcessor"),
+        ("LlavaOtherImageProcessor", "llava", None),
+        ("Siglip3ImageProcessor", "llava", None),
+    ],
+)
+def test_the_right_name_is_written_only_where_it_must_be_meant(
+    tmp_path: Path, name: str, model_type: str, meant: str | None
+) -> None:
+    (finding,) = found(tmp_path, FIVE, {"model_type": model_type}, preprocessor_config_json=kind(name))
+
+    assert [edit.value for edit in finding.fix.edits] == ([meant] if meant else [])
