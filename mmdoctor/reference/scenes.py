@@ -20,7 +20,7 @@ Shapes: Y and X pixel rows and columns, C colour channels.
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
