@@ -22,6 +22,7 @@ from mmdoctor.facts.remote_code import RemoteCode
 from mmdoctor.facts.rope import RotaryEmbeddings
 from mmdoctor.facts.self_test import SelfTest
 from mmdoctor.facts.sound import SoundPath
+from mmdoctor.facts.templates import RenderedTemplate
 from mmdoctor.facts.tokenizer import (
     AudioProcessor,
     ChatTemplates,
@@ -86,6 +87,7 @@ _WHERE: dict[type, str] = {
     Accelerator: "mmdoctor.target:accelerator",
     Libraries: "mmdoctor.target:libraries",
     NamedClasses: "mmdoctor.probes.library_classes:named_classes",
+    RenderedTemplate: "mmdoctor.probes.templates.rendering:rendered_template",
     WeightMemory: "mmdoctor.memory.weights:weight_memory",
     ReferenceLayout: "mmdoctor.reference.copies:reference_layout",
     ReferenceFiles: "mmdoctor.reference.copies:reference_files",
