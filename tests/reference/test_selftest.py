@@ -194,6 +194,7 @@ def test_compiling_that_takes_too_long_or_breaks_is_said(monkeypatch: pytest.Mon
         assert compilation.runs() == ()
     assert compilation.why_not
 
+    monkeypatch.setattr(compiled, "__name__", "mmdoctor.reference.compiled")
     monkeypatch.setattr(compiled, "PATIENCE", 0.0)
     with compiled.Compilation("cpu") as compilation:
         assert compilation.runs() == ()
