@@ -222,7 +222,7 @@ def true_head_size(blocks: Iterable[AttentionBlock]) -> int | None:
         return None
     (size,) = sizes
     widths = [out for block in blocks for field, _, (out, _) in projections(block) if field in ("q", "k")]
-    return size if widths and all(w % size == 0 for w in widths) and size < max(widths) else None
+    return size if size and widths and all(w % size == 0 for w in widths) and size < max(widths) else None
 
 
 def corrected(misfits: Iterable[Misfit], heads: Heads) -> Mapping[str, int]:
@@ -231,7 +231,7 @@ def corrected(misfits: Iterable[Misfit], heads: Heads) -> Mapping[str, int]:
     block = next(iter(misfits)).block
     widths = {field: (into if field == "o" else out) for field, _, (out, into) in projections(block)}
     q, k = widths.get("q"), widths.get("k")
-    if q is None or k is None:
+    if q is None or k is None or not heads.size or not heads.query:
         return {}
     if "q" not in observed and k % heads.size == 0 and heads.query % (k // heads.size or 1) == 0:
         return {"num_key_value_heads": k // heads.size}

@@ -67,8 +67,9 @@ class PackedInput(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def edge(self) -> int:
-        """Pixels along one edge of what becomes one visual token, as the processor cuts."""
-        return int(self.ours["patch_size"].value or 0) * int(self.ours["merge_size"].value or 0)
+        """Pixels along one edge of what becomes one visual token, as the processor cuts; 0 where that is not known."""
+        patch, merge = self.ours.get("patch_size"), self.ours.get("merge_size")
+        return int(patch.value or 0) * int(merge.value or 0) if patch and merge else 0
 
 
 class PatchGeometry(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,7 +68,7 @@ def qwen_patch_factor_in_client(
         )
     first = geometry.inputs[0]
     grounds = model.config.model_type in GROUNDING and first.kind == "image"
-    if grounds and not first.wrong and first.edge != USUAL_FACTOR:
+    if grounds and not first.wrong and first.edge not in (0, USUAL_FACTOR):
         yield _note(first)
 
 
@@ -102,7 +102,8 @@ def _end(packed: PackedInput) -> str:
 
 def _row(packed: PackedInput, side: Mapping[str, Used]) -> str:
     frames = side.get("temporal_patch_size", packed.ours.get("temporal_patch_size"))
-    patch, deep = int(side["patch_size"].value or 0), int(frames.value or 1) if frames is not None else 1
+    stated = side.get("patch_size") or packed.ours.get("patch_size") or packed.theirs.get("patch_size")
+    patch, deep = int(stated.value or 0) if stated else 0, int(frames.value or 1) if frames is not None else 1
     return f"{packed.channels * deep * patch**2} numbers ({packed.channels} x {deep} x {patch} x {patch})"
 
 

@@ -222,3 +222,10 @@ def test_cross_attention_needs_as_many_keys_as_queries():
     assert examine(head_dim_not_derived, _cross(keys=16, values=16)) == ()  # grouped
     (finding,) = examine(head_dim_not_derived, _cross(keys=32))
     assert "[32, 32]" in finding.message
+
+
+def test_heads_of_no_width_are_no_division_by_zero():
+    value = {k: v for k, v in changed(LLAMA, num_attention_heads=2**31).items() if k != "head_dim"}
+
+    (finding,) = examine(head_dim_not_derived, llama(), value)
+    assert finding.message

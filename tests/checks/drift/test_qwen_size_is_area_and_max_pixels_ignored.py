@@ -136,3 +136,9 @@ def test_wild_sizes_are_missing_ones(wild: object) -> None:
     (problem,) = fires(RULE, *_facts({"size": wild}))
 
     assert problem.severity is Severity.ERROR
+
+
+@pytest.mark.parametrize("key", ["patch_size", "merge_size"])
+@pytest.mark.parametrize("wild", ["14", -1, [14, 28], {}, 10**40, float("nan")])
+def test_without_a_patch_to_measure_by_it_is_silent(key: str, wild: object) -> None:
+    silent(RULE, *_facts({key: wild, "size": _size(3136, 1024)}))
