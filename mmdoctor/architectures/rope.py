@@ -162,6 +162,7 @@ def _section(document: JsonDocument, pointer: str, kind: str) -> RopeSection | N
         old=(defaults or {}).get("old", {}),
         new=(defaults or {}).get("new", {}),
         usual_mrope=_MROPE.get(kind, ()),
+        of_defaults=_of_defaults(section, kind),
         interleaves=kind in _INTERLEAVES,
         needs_mrope=kind in _NEEDS_MROPE,
         needs_scaling=kind in _NEEDS_SCALING,
@@ -170,6 +171,12 @@ def _section(document: JsonDocument, pointer: str, kind: str) -> RopeSection | N
         positions=positions.value if positions is not None else None,
     )
     return msgspec.structs.replace(made, sets=tuple(_sets(made, section, reader)))
+
+
+def _of_defaults(section: Mapping[str, Any], kind: str) -> bool:
+    defaults = class_defaults().get(kind, ClassDefaults()).defaults
+    keys = [key for key in ("hidden_size", "num_attention_heads", "head_dim") if key in defaults]
+    return len(keys) > 1 and all(section.get(key, defaults[key]) in (defaults[key], None) for key in keys)
 
 
 def _sets(made: RopeSection, section: Mapping[str, Any], reader: SectionReader) -> Iterator[RopeSet]:

@@ -54,6 +54,8 @@ class RopeSection(msgspec.Struct, frozen=True, kw_only=True):
     """The same of 5.23: settings, or settings by type of layer."""
     usual_mrope: tuple[int, ...] = ()
     """`mrope_section` that the class of transformers 5 takes where there is none; empty where it has no use for one."""
+    of_defaults: bool = False
+    """Whether width and heads are those of the configuration class, so that its other defaults ought to fit them."""
     interleaves: bool = False
     """Whether the class takes every third number of a head for an axis, rather than a part of it."""
     needs_mrope: bool = False

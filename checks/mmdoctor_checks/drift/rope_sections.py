@@ -69,7 +69,8 @@ def _without(section: RopeSection, each: RopeSet, usual: list[int], *, fits: boo
             f"mrope_section is absent: transformers takes {usual}, but vLLM tells by it that the model has positions "
             "in time, height and width, and gives images the positions of text"
         )
-    severe = not fits or vllm or (section.needs_mrope and not new)
+    blank = section.of_defaults and new and not fits  # the class's own defaults do not fit: no trained model
+    severe = (not fits and not blank) or vllm or (section.needs_mrope and not new)
     pointer = f"{each.at}/mrope_section" if each.stated else f"{section.pointer}/rope_scaling"
     edit = _whole(section, pointer, usual if each.stated else {"type": "default", "mrope_section": usual})
     yield Problem(

@@ -201,6 +201,13 @@ def test_axes_that_are_missing_and_whose_default_does_not_fit() -> None:
     assert problem.severity is Severity.ERROR
 
 
+def test_defaults_of_the_library_that_do_not_fit_each_other_are_no_models_fault() -> None:
+    blank = {"hidden_size": 4096, "num_attention_heads": 32, "rope_parameters": {"rope_type": "default"}}
+
+    assert _one(_composite("glm4v", blank)).severity is Severity.NOTE
+    assert _one(_composite("glm4v", blank | {"num_attention_heads": 16})).severity is Severity.ERROR
+
+
 def test_axes_that_are_missing_in_the_layout_of_transformers_4() -> None:
     lost = _one(_composite("qwen2_vl", {"rope_theta": 1e6, "rope_scaling": {"type": "default"}}))
     nothing = _one(_composite("qwen2_vl", {"rope_theta": 1e6, "rope_scaling": None}))
