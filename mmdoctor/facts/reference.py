@@ -123,5 +123,9 @@ class Anatomy(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     """Where the files are."""
     files: tuple[str, ...]
+    text: str
+    """What the picture came with in that pass."""
+    written: str
+    """What was written so far in that pass."""
     parts: tuple[PartAnatomy, ...]
     """In the order of the data's way."""

@@ -12,7 +12,7 @@ from mmdoctor.facts.reference import Anatomy, PartAnatomy, Shape
 from mmdoctor.reference import sample, weights_of
 from mmdoctor.reference.attention import Attention
 from mmdoctor.reference.bundle import load_model
-from mmdoctor.reference.config import FusionKind
+from mmdoctor.reference.config import FusionKind, ReferenceConfig
 from mmdoctor.reference.fusion import CrossBlock, EarlyFusion, Fusion, HybridFusion, LateFusion
 from mmdoctor.reference.layers import FeedForward
 from mmdoctor.reference.processor import Processor
@@ -98,7 +98,7 @@ def describe(kind: FusionKind = "hybrid") -> Anatomy:
     folder = weights_of(kind)
     model = load_model(folder)
     patches = model.config.vision_config.num_patches
-    batch = sample.batch(Processor.from_folder(folder), patches).samples([0])
+    batch = _without_padding(sample.batch(Processor.from_folder(folder), patches).samples([0]), model.config)
     watch = _Watch(model)
     with torch.inference_mode():
         model(*batch)
@@ -111,7 +111,20 @@ def describe(kind: FusionKind = "hybrid") -> Anatomy:
         nbytes=sum(file.stat().st_size for file in files),
         folder=str(folder),
         files=tuple(file.name for file in files),
+        text=" ".join((sample.TEXTS[0],) if isinstance(sample.TEXTS[0], str) else sample.TEXTS[0]),
+        written=f"[BOS] {sample.CAPTIONS[0]}",
         parts=tuple(_parts("", model, watch)),
+    )
+
+
+def _without_padding(one: sample.Batch, config: ReferenceConfig) -> sample.Batch:
+    tokens = int(one.attention_mask.sum())
+    written = int((one.decoder_input_ids != config.pad_token_id).sum())
+    return one._replace(
+        input_ids=one.input_ids[:, :tokens],
+        attention_mask=one.attention_mask[:, :tokens],
+        token_type_ids=one.token_type_ids[:, :tokens],
+        decoder_input_ids=one.decoder_input_ids[:, :written],
     )
 
 

@@ -6,7 +6,6 @@ as the scale (https://pillow.readthedocs.io/en/stable/handbook/concepts.html#fil
 Shapes: Y and X pixel rows and columns, C colour channels.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -14,7 +13,11 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from mmdoctor.engine import NotApplicable, Unavailable
 from mmdoctor.errors import MMDoctorError
+from mmdoctor.readers.documents import documents
+from mmdoctor.readers.processors import image_processor
+from mmdoctor.readers.source import open_source
 from mmdoctor.reference.tokenizer import Encoding, Tokenizer
 from mmdoctor.reference.world import IMAGE_TOKEN
 
@@ -100,18 +103,22 @@ class Processor:
     """
 
     def __init__(self, settings: dict[str, Any], tokenizer: Tokenizer) -> None:
-        if settings.get("resample", 2) != 2:
+        missing = SETTINGS.keys() - settings.keys() - {"image_processor_type", "do_convert_rgb"}
+        if missing:
+            raise ValueError(f"{min(missing)} is missing")
+        if settings["resample"] != 2:
             raise ValueError(f"resample is {settings['resample']}, expected 2 (bilinear)")
         self.settings = settings
         self.tokenizer = tokenizer
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Processor":
-        """Raises `MMDoctorError` when one of the folder's files is missing or not what it should be."""
-        file = folder / "preprocessor_config.json"
+        """As a user's is read; raises `MMDoctorError` when one of the files is missing or not what it should be."""
         try:
-            return cls(json.loads(file.read_text(encoding="utf-8")), Tokenizer.from_folder(folder))
-        except (OSError, ValueError, AttributeError) as error:
+            settings = image_processor(documents(open_source(folder))).settings
+            return cls({name: settings.get(name) for name in SETTINGS if name in settings}, Tokenizer.from_folder(folder))
+        except (NotApplicable, Unavailable, ValueError) as error:
+            file = folder / "preprocessor_config.json"
             raise MMDoctorError(f"{file} cannot be used: {error}; install mmdoctor again") from None
 
     def pixel_values(self, pictures: Sequence[Any]) -> npt.NDArray[np.float32]:

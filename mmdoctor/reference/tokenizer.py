@@ -4,14 +4,16 @@ Wu et al. 2016, https://arxiv.org/abs/1609.08144, section 4.1; matching as in BE
 piece first. Reads what `files()` writes, which Hugging Face's `tokenizers` reads just the same.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mmdoctor.engine import NotApplicable, Unavailable
 from mmdoctor.errors import MMDoctorError
+from mmdoctor.readers.source import open_source
+from mmdoctor.readers.vocabulary import tokenizer_file
 from mmdoctor.reference.world import SPECIAL_TOKENS, VOCABULARY
 
 _CONTINUING = "##"
@@ -51,11 +53,14 @@ class Tokenizer:
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Tokenizer":
-        """Raises `MMDoctorError` when the folder's `tokenizer.json` is missing or not what it should be."""
-        file = folder / "tokenizer.json"
+        """As a user's is read; raises `MMDoctorError` when `tokenizer.json` is missing or not what it should be."""
         try:
-            return cls(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            read = tokenizer_file(open_source(folder))
+            kind = read.broken.reason if read.broken is not None else read.kind
+            special = [{"content": token.content, "id": token.id} for token in read.added if token.special]
+            return cls({"model": {"type": kind, "vocab": read.vocabulary}, "added_tokens": special})
+        except (NotApplicable, Unavailable, ValueError) as error:
+            file = folder / "tokenizer.json"
             raise MMDoctorError(f"{file} cannot be used: {error}; install mmdoctor again") from None
 
     def ids(self, text: str) -> list[int]:

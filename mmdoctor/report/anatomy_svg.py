@@ -1,5 +1,6 @@
 """The data's way through the reference model as a picture: SVG that reads on light and on dark pages."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
@@ -34,6 +35,9 @@ _SCENE = """\
 _FIRST, _STEP, _HEAD = 48, 104, 96
 """Left edge of the first head, the next one's distance, a head's width, in pixels."""
 
+_LETTERS, _LETTERS_WRITTEN = 40, 26
+"""Letters that fit into a line of the text's card, and into the line of what is written."""
+
 _HEADS = (
     ("masked_patch", "masked", "patches"),
     ("answer", "answer", "to a question"),
@@ -56,7 +60,15 @@ _KINDS: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
 def render(anatomy: Anatomy) -> str:
     """The picture, closed by a newline."""
     parts = {part.module: part for part in _everything(anatomy.parts)}
-    body = "\n".join([*_inputs(parts), *_encoders(parts), *_fusion(anatomy, parts), *_heads(parts), *_decoder(parts)])
+    body = "\n".join(
+        [
+            *_inputs(anatomy, parts),
+            *_encoders(parts),
+            *_fusion(anatomy, parts),
+            *_heads(parts),
+            *_decoder(anatomy, parts),
+        ]
+    )
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="name what">
   <title id="name">The reference model with {anatomy.fusion} fusion</title>
@@ -97,7 +109,7 @@ def _colours(palette: Mapping[str, str]) -> str:
     return "\n".join(f"    {rule}" for rule in rules)
 
 
-def _inputs(parts: Mapping[str, PartAnatomy]) -> Iterator[str]:
+def _inputs(anatomy: Anatomy, parts: Mapping[str, PartAnatomy]) -> Iterator[str]:
     rows = _sizes(parts["vision_model"].reads)
     yield _box(48, 48, 288, 92, "card")
     yield _SCENE
@@ -106,8 +118,8 @@ def _inputs(parts: Mapping[str, PartAnatomy]) -> Iterator[str]:
     yield _label(150, 124, "resized and scaled", "dim")
     yield _box(376, 48, 288, 92, "card")
     yield _label(392, 70, "a text", "title")
-    yield _label(392, 91, "<image> what color is the large circle", "")
-    yield _label(392, 108, "above the square ?", "")
+    for y, line in zip((91, 108), textwrap.wrap(anatomy.text, _LETTERS, max_lines=2, placeholder=" ..."), strict=False):
+        yield _label(392, y, line, "")
     yield _label(392, 128, f"{_sizes(parts['text_model'].reads)} tokens, by tokenizer.json", "dim")
 
 
@@ -171,14 +183,14 @@ def _heads(parts: Mapping[str, PartAnatomy]) -> Iterator[str]:
     yield _label(624, 470, "words", "dim")
 
 
-def _decoder(parts: Mapping[str, PartAnatomy]) -> Iterator[str]:
+def _decoder(anatomy: Anatomy, parts: Mapping[str, PartAnatomy]) -> Iterator[str]:
     decoder = parts["decoder"]
     written, memory = decoder.reads
     layers = next(part for part in decoder.parts if "layers" in part.module)
     attention = next(part for part in layers.parts if "self_attn" in part.module)
     yield _box(744, 172, 200, 80, "card")
     yield _label(760, 196, "written so far", "title")
-    yield _label(760, 217, "[BOS] a large red circle ...", "")
+    yield _label(760, 217, f"{anatomy.written[:_LETTERS_WRITTEN].rpartition(' ')[0]} ...", "")
     yield _label(760, 237, f"{_sizes([written])} tokens", "dim")
     yield _way((844, 252), (844, 336))
     yield _box(744, 338, 200, 148, "text")

@@ -88,6 +88,8 @@ def render(anatomy: Anatomy) -> str:
         "bytes": anatomy.nbytes,
         "folder": anatomy.folder,
         "files": list(anatomy.files),
+        "text": anatomy.text,
+        "written": anatomy.written,
         "parts": list(_listed(anatomy.parts)),
     }
     return json.dumps(content, indent=2) + "\n"
