@@ -9,6 +9,7 @@ from mmdoctor.facts.checkpoint import Checkpoint, Checksums, CompleteCheckpoint,
 from mmdoctor.facts.documents import Documents
 from mmdoctor.facts.hub_cache import HubCache
 from mmdoctor.facts.image_tokens import AnyresGrids, ImagePrices, ImageTokenCounts, LargestImage, LlavaProcessor
+from mmdoctor.facts.kv_cache import CacheGeometry
 from mmdoctor.facts.library import NamedClasses
 from mmdoctor.facts.machine import Accelerator, Libraries, Machine
 from mmdoctor.facts.memory import WeightMemory
@@ -67,6 +68,7 @@ _WHERE: dict[type, str] = {
     AudioModel: "mmdoctor.architectures:audio_model",
     SpecialTokenIds: "mmdoctor.architectures:special_token_ids",
     ImageTokenCounts: "mmdoctor.architectures.image_tokens:image_token_counts",
+    CacheGeometry: "mmdoctor.architectures.kv_cache:cache_geometry",
     VideoTokenCounts: "mmdoctor.architectures.video_tokens:video_token_counts",
     AudioTokenCounts: "mmdoctor.architectures.audio_tokens:audio_token_counts",
     AnyresGrids: "mmdoctor.architectures.image_tokens.anyres:anyres_grids",
