@@ -8,7 +8,7 @@ from mmdoctor.engine import Crashed, Engine, ProviderFailed
 from mmdoctor.facts.checkpoint import Checkpoint, WeightFile
 from mmdoctor.facts.image_tokens import ImagePrice, ImagePrices, ImageTokenCounts
 from mmdoctor.facts.model import ModelConfig
-from mmdoctor.facts.parts import Description, Parts
+from mmdoctor.facts.parts import Description, PartDetails, Parts, Role
 from mmdoctor.facts.quantisation import Adapter
 from mmdoctor.facts.source import FileKind, Source
 from mmdoctor.report.model import Artifact, ImageCost, PartSummary
@@ -136,18 +136,19 @@ def _parts(known: Known) -> tuple[PartSummary, ...]:
     if parts is None:
         return ()
     description = known.get(Description)
-    numbers = {(d.part.role, d.part.prefix): d.numbers for d in description.parts} if description else {}
+    listed = description.parts if description is not None else tuple(PartDetails(part=part) for part in parts.parts)
+    ordered = sorted(listed, key=lambda d: (list(Role).index(d.part.role), -d.part.nbytes))
     return tuple(
         PartSummary(
-            role=part.role,
-            name=part.prefix.rstrip("."),
-            parameters=part.parameters,
-            nbytes=part.nbytes,
-            dtypes=part.dtypes,
-            layers=part.layers,
-            details=numbers.get((part.role, part.prefix), {}),
+            role=found.part.role,
+            name=found.part.prefix.rstrip("."),
+            parameters=found.part.parameters,
+            nbytes=found.part.nbytes,
+            dtypes=found.part.dtypes,
+            layers=found.part.layers,
+            details=found.numbers,
         )
-        for part in parts.parts
+        for found in ordered
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mmdoctor.facts.audio_tokens import AudioTokenCounts
-from mmdoctor.facts.checkpoint import Checkpoint, Checksums, CompleteCheckpoint, ShardIndex, ShardSet
+from mmdoctor.facts.checkpoint import Checkpoint, Checksums, CompleteCheckpoint, ContentHashes, ShardIndex, ShardSet
 from mmdoctor.facts.documents import Documents
 from mmdoctor.facts.hub_cache import HubCache
 from mmdoctor.facts.image_tokens import AnyresGrids, ImagePrices, ImageTokenCounts, LargestImage, LlavaProcessor
@@ -46,6 +46,7 @@ _WHERE: dict[type, str] = {
     ShardIndex: "mmdoctor.readers.index:shard_index",
     HubCache: "mmdoctor.readers.hub_cache:hub_cache",
     AdapterBase: "mmdoctor.readers.adapter_base:adapter_base",
+    ContentHashes: "mmdoctor.probes.content_hashes:content_hashes",
     Checksums: "mmdoctor.probes.checksums:checksums",
     Pickles: "mmdoctor.readers.pickle_files:pickles",
     RemoteCode: "mmdoctor.readers.remote_code:remote_code",

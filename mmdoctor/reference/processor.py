@@ -116,7 +116,9 @@ class Processor:
         """As a user's is read; raises `MMDoctorError` when one of the files is missing or not what it should be."""
         try:
             settings = image_processor(documents(open_source(folder))).settings
-            return cls({name: settings.get(name) for name in SETTINGS if name in settings}, Tokenizer.from_folder(folder))
+            return cls(
+                {name: settings.get(name) for name in SETTINGS if name in settings}, Tokenizer.from_folder(folder)
+            )
         except (NotApplicable, Unavailable, ValueError) as error:
             file = folder / "preprocessor_config.json"
             raise MMDoctorError(f"{file} cannot be used: {error}; install mmdoctor again") from None

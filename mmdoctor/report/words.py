@@ -76,7 +76,7 @@ def cost_of(cost: ImageCost) -> str:
 
 
 def origins_of(costs: Iterable[ImageCost]) -> list[str]:
-    """Where the numbers of the costs stand, a line a file: `config.json: vision_config.patch_size 14 (line 54), ...`."""
+    """Where the costs' numbers stand, a line a file: `config.json: vision_config.patch_size 14 (line 54), ...`."""
     by_file: dict[str, dict[str, None]] = {}
     for used in (u for cost in costs for u in cost.settings if u.value is not None):
         file = f"defaults of {plain(used.default_of)}" if used.default_of else plain(used.at.file)

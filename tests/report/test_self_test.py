@@ -68,8 +68,10 @@ WRONG = msgspec.structs.replace(RIGHT, devices=(CPU, BROKEN))
 def test_a_right_machine_with_its_numbers() -> None:
     assert list(lines(RIGHT)) == [
         "this machine computes right on cpu (x86_64, AVX512)",
-        "of what rounding explains, outputs and layers use at most: float32 40%, float16 62% "
-        "(models of hybrid, late fusion)",
+        (
+            "of what rounding explains, outputs and layers use at most: float32 40%, float16 62% "
+            "(models of hybrid, late fusion)"
+        ),
         "attention compared: written out, torch's choice, math",
         "not here: cuDNN (No viable backend); torch.compile (there is no C++ compiler)",
         "1000 scenes in int8: answers 99.8% (recorded 99.7%)",

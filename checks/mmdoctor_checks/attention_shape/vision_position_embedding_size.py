@@ -18,7 +18,6 @@ COUNTED = frozenset(
 """Model types whose processor is judged by its token counts: DRF007, DRF008 and DRF009 say what else has to change."""
 
 
-
 @check("ATT005", Severity.ERROR, yields_to=("INT008",))
 def vision_position_embedding_size(
     parts: Parts,

@@ -82,7 +82,7 @@ def _without(section: RopeSection, each: RopeSet, usual: list[int], *, fits: boo
         fix=Fix(f"set mrope_section to {usual}", (edit,))
         if fits
         else Fix("copy mrope_section from the original model's config.json"),
-        severity=Severity.ERROR if severe else Severity.NOTE if new else Severity.WARNING,
+        severity=Severity.ERROR if severe else Severity.NOTE if new or not section.in_old else Severity.WARNING,
     )
 
 

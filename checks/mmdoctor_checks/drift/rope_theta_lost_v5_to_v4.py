@@ -235,9 +235,7 @@ def _is_base(value: object) -> TypeGuard[float]:
 
 
 def _edit(section: RopeSection, key: str, value: Any) -> Edit:
-    return Edit(
-        file=section.document.file, pointer=f"{section.pointer}/{key}", value=any_json(value)
-    )
+    return Edit(file=section.document.file, pointer=f"{section.pointer}/{key}", value=any_json(value))
 
 
 def _text(base: float) -> str:

@@ -17,6 +17,7 @@ from mmdoctor.facts.audio_tokens import Frames
 Counted = tuple[int, str]
 """(count, arithmetic)."""
 
+
 class ModelClass(msgspec.Struct, frozen=True):
     """A model class: values for absent keys at its top level and in its audio section, and what it makes of a sound."""
 
