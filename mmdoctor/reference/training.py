@@ -9,7 +9,7 @@ random, so a run that was killed goes on from its checkpoint to the same bits. E
 by one thread, and the halves' gradients are added in a fixed order: two cores take half the time of one, and the bits
 are the same. Another processor, or another version of torch, rounds differently: the same quality, not the same bits.
 
-Float32, and attention as the textbook writes it: both are faster here than bfloat16 (by 2.1) and torch's fused
+Float32, and attention as the textbook writes it: both are faster here than bfloat16 (by 1.8) and torch's fused
 attention (by 1.1), measured on two cores with AVX-512.
 
     train(Plan(kind="hybrid"), Path("out"), Path("out.checkpoint"))
