@@ -20,14 +20,24 @@ FAMILIES = (
     Family(
         name="kosmos-2",
         model_types=("kosmos-2",),
-        text=text("/text_config", hidden_size=("embed_dim",), num_attention_heads=("attention_heads",)),
+        text=text(
+            "/text_config",
+            hidden_size=("embed_dim",),
+            num_attention_heads=("attention_heads",),
+            num_hidden_layers=("layers",),
+        ),
         vision=vision("/vision_config"),
         extra_positions=1,
     ),
     Family(
         name="kosmos-2.5",
         model_types=("kosmos-2.5",),
-        text=text("/text_config", hidden_size=("embed_dim",), num_attention_heads=("attention_heads",)),
+        text=text(
+            "/text_config",
+            hidden_size=("embed_dim",),
+            num_attention_heads=("attention_heads",),
+            num_hidden_layers=("layers",),
+        ),
         vision=vision("/vision_config", image_size=(), patch_size=("patch_size",)),
         interpolates=True,
     ),

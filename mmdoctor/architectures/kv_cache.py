@@ -1,7 +1,10 @@
 """From the configuration of a language model to what its layers keep of each token."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from mmdoctor.architectures.layer_kinds import Kinds, layer_kinds
 from mmdoctor.engine import NotApplicable, Unavailable
@@ -48,6 +51,7 @@ def _layers(model: MultimodalModel, text: TextModel, section: Mapping[str, Any],
     heads, size = _heads(text, section) if latent is None and attended else (0, 0)
     shared = text.kv_shared_layers.value if text.kv_shared_layers is not None else 0
     crossed = bool({model.config.model_type, text.model_type} & _CROSSED)
+    own = _own_settings(section)
     for number, kind in enumerate(kinds.kinds):
         if number >= len(kinds.kinds) - shared:
             yield CacheLayer(kind="none")
@@ -55,7 +59,8 @@ def _layers(model: MultimodalModel, text: TextModel, section: Mapping[str, Any],
             yield latent
         else:
             window = kinds.window if kind in ("sliding", "chunked") else None
-            yield _layer(kind, heads, size, window, section, crossed=crossed)
+            layer = _layer(kind, heads, size, window, section, crossed=crossed)
+            yield _overridden(layer, own.get(number, {}))
 
 
 def _layer(
@@ -70,6 +75,25 @@ def _layer(
     return CacheLayer(
         kind=kind, heads=full, key_size=wide, value_size=wide, window=window, state=state, crossed=crossed
     )
+
+
+def _own_settings(section: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
+    """Settings of single layers (`per_layer_config` of transformers 5: number of the layer to what differs)."""
+    listed = section.get("per_layer_config")
+    if not isinstance(listed, dict) or not all(isinstance(value, dict) for value in listed.values()):
+        return {}
+    own = {int(key): value for key, value in listed.items() if re.fullmatch(r"[0-9]{1,6}", str(key))}
+    if len(own) != len(listed):
+        raise Unavailable("per_layer_config names layers that are no numbers")
+    return own
+
+
+def _overridden(layer: CacheLayer, own: Mapping[str, Any]) -> CacheLayer:
+    if not layer.heads:
+        return layer
+    heads, size = _whole(own.get("num_key_value_heads")) or layer.heads, _whole(own.get("head_dim")) or layer.key_size
+    window = _whole(own.get("sliding_window")) if layer.window is not None else None
+    return msgspec.structs.replace(layer, heads=heads, key_size=size, value_size=size, window=window or layer.window)
 
 
 def _heads(text: TextModel, section: Mapping[str, Any]) -> tuple[int, int]:

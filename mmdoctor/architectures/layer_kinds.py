@@ -31,7 +31,6 @@ _NAMED: Mapping[str, Kind] = {
 }
 """Values of `layer_types`; others (compressed, indexed) keep more than keys and values, and are not known."""
 
-_OWN_SETTINGS = ("per_layer_config", "block_configs")
 _WINDOWED = ("sliding_window", "attention_chunk_size")
 _TELLING = (
     *("index_", "pattern", "interval", "mamba", "ssm", "linear_", "conv_", "attn_layer", "layer_idx", "hybrid"),
@@ -55,7 +54,7 @@ def layer_kinds(model_type: str | None, section: Section, layers: int) -> Kinds 
     """Kinds of so many layers; why they are not known, where they are not."""
     if not 0 < layers <= MAX_LAYERS:
         return f"{layers} layers are no number that makes sense"
-    if model_type in _ODD or any(isinstance(section.get(key), (list, dict)) for key in _OWN_SETTINGS):
+    if model_type in _ODD or isinstance(section.get("block_configs"), list):
         return "the layers have settings of their own"
     listed = section.get("layer_types")
     rule = _RULES.get(model_type or "")
@@ -194,10 +193,15 @@ _RULES: Mapping[str, Callable[[Section, int], Kinds]] = {
     **dict.fromkeys(
         ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text"), _every(4, "linear", key="full_attention_interval")
     ),
-    **dict.fromkeys(("phi3", "phi3_v", "phi4_multimodal", "phimoe", "mixtral", "starcoder2"), _windowed),
+    **dict.fromkeys(
+        ("phi3", "phi3_v", "phi4_multimodal", "phimoe", "mixtral", "starcoder2", "llava_mistral"), _windowed
+    ),
     "mistral": _windowed_by_default,
     **dict.fromkeys(
-        ("qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text"),
+        (
+            *("qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text"),
+            *("qwen2_vl", "qwen2_5_vl", "llava_qwen", "mineru2_qwen"),
+        ),
         _from_layer,
     ),
     "llama4_text": _llama4,
@@ -206,6 +210,7 @@ _RULES: Mapping[str, Callable[[Section, int], Kinds]] = {
     "bamba": _among("attn_layer_indices", (), "full", "linear"),
     "granitemoehybrid": _among("", (), "full", "linear"),
     "jamba": _jamba,
+    **dict.fromkeys(("speech_to_text", "moonshine", "speecht5"), lambda _, layers: _same("full", layers)),
     "minimax": _minimax,
     **dict.fromkeys(("mamba", "mamba2", "falcon_mamba"), lambda _, layers: _same("linear", layers)),
     **dict.fromkeys(("falcon_h1",), lambda _, layers: _same("hybrid", layers)),
@@ -215,6 +220,6 @@ _RULES: Mapping[str, Callable[[Section, int], Kinds]] = {
 
 @cache
 def _uniform() -> frozenset[str]:
-    """Types of transformers 5.23 of which all layers see everything unless a window is stated."""
+    """Types of which all layers see everything unless a window is stated (written by tools/uniform_layers.py)."""
     found = msgspec.json.decode((Path(__file__).parent / "uniform_layers.json").read_bytes(), type=dict[str, list[str]])
     return frozenset(found["types"])

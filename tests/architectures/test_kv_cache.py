@@ -114,6 +114,19 @@ def test_wider_heads_where_everything_is_seen() -> None:
     assert found.kinds_at.pointer == "/text_config/layer_types"
 
 
+def test_settings_of_single_layers() -> None:
+    kinds = ["sliding_attention", "full_attention"]
+    config = text(2, 8, 4, 256, layer_types=kinds, sliding_window=512, per_layer_config={"01": {"head_dim": 512}})
+
+    assert [layer.key_size for layer in geometry({"model_type": "gemma4", "text_config": config}).layers] == [256, 512]
+
+
+def test_the_flat_layout_of_the_hub() -> None:
+    config = {"model_type": "qwen2_5_vl", **text(28, 28, 4, 128, use_sliding_window=False, sliding_window=32768)}
+
+    assert {layer.kind for layer in geometry({**config, "vision_config": {}}).layers} == {"full"}
+
+
 @pytest.mark.parametrize(
     "config",
     [
