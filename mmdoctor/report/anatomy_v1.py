@@ -26,7 +26,7 @@ def text(anatomy: Anatomy, *, width: int = 80, color: bool = False) -> str:
     page = Page(max(width, 40), color)
     stored = dtypes_of({anatomy.dtype.replace("bfloat", "bf").replace("float", "f"): 1})
     size = f"{parameters_of(anatomy.parameters)} parameters, {stored}, {bytes_of(anatomy.nbytes)}"
-    page.paragraph((f"reference model, {anatomy.fusion} fusion", "bold"), (f": {size}", ""), hang=_STEP)
+    page.paragraph((f"bundled reference model, {anatomy.fusion} fusion", "bold"), (f": {size}", ""), hang=_STEP)
     page.paragraph(("shapes of one sample, measured in one forward pass; layers that are alike once", ""))
     page.blank()
     _row(page, 0, "part", "in -> out", "parameters", "dim")

@@ -18,7 +18,7 @@ def test_help_names_every_command(program: Program):
     done = program("--help")
 
     assert done.code == 0
-    for command in ("check", "rules", "explain", "env", "reference"):
+    for command in ("check", "fix", "rules", "explain", "env", "reference"):
         assert f"\n  {command}" in done.out
         assert program(command, "--help").code == 0
     assert "..." not in done.out.split("Commands:")[1], "no description is cut"
@@ -118,8 +118,8 @@ def test_describe_the_reference_model(program: Program):
     done = program("reference", "describe")
 
     assert done.code == 0
-    assert "bundled reference model" in done.out
-    assert "vision tower" in done.out
+    assert "reference model, hybrid fusion" in done.out
+    assert "vision" in done.out
 
 
 @pytest.mark.parametrize("name", ["model.pt", "folder"])
