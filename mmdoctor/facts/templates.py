@@ -33,3 +33,7 @@ class RenderedTemplate(msgspec.Struct, frozen=True, kw_only=True):
     renderings: Mapping[str, Rendering] = {}
     """By what the message holds: `words` (a plain text), `text` (a text part), and `image`, `video` or `audio` (that
     and a text part)."""
+    after_answer: str | None = None
+    """What the template writes after an answer that ends the conversation; None where that is not known."""
+    after_turn: str | None = None
+    """The same of an answer that another question follows, up to that question."""

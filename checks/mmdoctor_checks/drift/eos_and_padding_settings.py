@@ -6,9 +6,10 @@ from mmdoctor.check import check
 from mmdoctor.facts.documents import Documents, JsonDocument
 from mmdoctor.facts.model import MultimodalModel
 from mmdoctor.facts.parts import Embeddings
+from mmdoctor.facts.templates import RenderedTemplate
 from mmdoctor.facts.tokenizer import ChatTemplates, Expectations, Tokenizer
 from mmdoctor.finding import Confidence, Edit, Evidence, Fix, Problem, Severity
-from mmdoctor.location import Location
+from mmdoctor.location import Location, Reading
 from mmdoctor_checks.drift.stop_tokens import GENERATION, Stops, may_end, stops, turn_ends
 
 FED = ("decoder_start_token_id", "forced_bos_token_id", "bos_token_id")
@@ -28,6 +29,7 @@ def eos_and_padding_settings(
     tokenizer: Tokenizer,
     documents: Documents,
     templates: ChatTemplates,
+    rendered: RenderedTemplate | None,
     expected: Expectations,
     embeddings: Embeddings | None,
 ) -> Iterator[Problem]:
@@ -37,9 +39,9 @@ def eos_and_padding_settings(
 
     For models that generate text:
 
-    - The token with which the chat template closes a turn must be among those that end a generation: `eos_token_id` of
-      generation_config.json, or of config.json where that states none. The tokenizer's own `eos_token` ends it in
-      engines, not in transformers' `generate`.
+    - The token that the chat template writes after the model's answer (it is rendered, by mmdoctor's own interpreter)
+      must be among those that end a generation: `eos_token_id` of generation_config.json, or of config.json where that
+      states none. The tokenizer's own `eos_token` ends it in engines, not in transformers' `generate`.
     - An id that ends a generation should be an end-of-text token, not an ordinary word.
     - The first token of a generation must have a row in the embedding. Whisper's start, language and task ids must be
       those that the tokenizer gives to these tokens.
@@ -72,7 +74,9 @@ def eos_and_padding_settings(
         return
     found = stops(model, documents, tokenizer)
     wrong = [] if model.remote_code else list(_ordinary(tokenizer, expected, found))
-    yield from wrong or _turn_end(model, tokenizer, templates, expected, found)
+    yield from wrong or _turn_end(
+        model, tokenizer, turn_ends(rendered, templates, tokenizer, expected), expected, found
+    )
     beyond = list(_first(model, documents, embeddings))
     yield from beyond
     generation = documents.find(GENERATION)
@@ -82,9 +86,8 @@ def eos_and_padding_settings(
 
 
 def _turn_end(
-    model: MultimodalModel, tokenizer: Tokenizer, templates: ChatTemplates, expected: Expectations, found: Stops
+    model: MultimodalModel, tokenizer: Tokenizer, ends: list[Reading[str]], expected: Expectations, found: Stops
 ) -> Iterator[Problem]:
-    ends = turn_ends(templates, tokenizer, expected)
     ids = {end.value: number for end in ends if (number := tokenizer.id_of(end.value)) is not None}
     stated = {reading.value for reading in found.stated}
     if not ids or not stated or stated & set(ids.values()):

@@ -7,6 +7,7 @@ import msgspec
 
 from mmdoctor.facts.documents import Documents
 from mmdoctor.facts.model import MultimodalModel
+from mmdoctor.facts.templates import RenderedTemplate
 from mmdoctor.facts.tokenizer import ChatTemplates, Expectations, Tokenizer
 from mmdoctor.location import Location, Reading
 
@@ -60,12 +61,23 @@ def _ids(value: object, at: Location) -> Iterator[Reading[int]]:
             yield Reading(number, Location(file=at.file, pointer=inside))
 
 
-def turn_ends(templates: ChatTemplates, tokenizer: Tokenizer, expected: Expectations) -> list[Reading[str]]:
-    """Tokens of the tokenizer with which the template closes a turn, each at the copy that writes it.
+def turn_ends(
+    rendered: RenderedTemplate | None, templates: ChatTemplates, tokenizer: Tokenizer, expected: Expectations
+) -> list[Reading[str]]:
+    """Tokens of the tokenizer with which the template closes the model's turn, at the copy that writes it.
 
-    A template names them outright, or says `eos_token`; where it does both, the latter closes the whole conversation
-    (Phi 3). Only the copy that is taken first is looked at.
+    What it writes after an answer, or else, of a known token, before the next question (GLM). Where the template cannot
+    be rendered, the tokens that it names: those of turns before `eos_token`, which closes the whole conversation.
     """
+    if rendered is not None and rendered.after_answer is not None:
+        own = tokenizer.named.get("eos_token")
+        first = _first_token(rendered.after_answer, tokenizer)
+        if first is not None and not is_end(first, expected) and (own is None or first != own.value):
+            return []
+        if first is None and not rendered.after_answer.strip():
+            begins = _first_token(rendered.after_turn or "", tokenizer)
+            first = begins if begins in expected.turn_ends else None
+        return [Reading(first, rendered.template.at)] if first is not None else []
     copy = next((c for c in templates.copies if c.name == "default"), None)
     if copy is None:
         return []
@@ -75,6 +87,12 @@ def turn_ends(templates: ChatTemplates, tokenizer: Tokenizer, expected: Expectat
     if named is not None and not known and re.search(r"\beos_token\b", copy.text):
         found.add(named.value)
     return [Reading(content, copy.at) for content in sorted(known or found)]
+
+
+def _first_token(text: str, tokenizer: Tokenizer) -> str | None:
+    """The added token that a text begins with, after blanks."""
+    start = text.lstrip()
+    return max((t.content for t in tokenizer.added if t.content and start.startswith(t.content)), key=len, default=None)
 
 
 _SPARE = re.compile(r"unused|reserved|extra_id|special", re.IGNORECASE)
@@ -89,5 +107,5 @@ def may_end(content: str, expected: Expectations) -> bool:
 def is_end(content: str, expected: Expectations) -> bool:
     """Whether a token's own words say that it ends a turn or a text."""
     if content in expected.turn_ends:
-        return content != "<|user|>"  # GLM stops at the next turn's start, which its template writes at every turn
+        return content != "<|user|>"  # that begins a turn; GLM stops where the next one would
     return len(content) > 2 and bool(_END.search(content)) and not _OTHER.search(content)

@@ -8,7 +8,7 @@ from mmdoctor.facts.templates import RenderedTemplate, Rendering
 from mmdoctor.facts.tokenizer import ChatTemplates, Tokenizer
 from mmdoctor.probes.templates.values import TemplateFailed, TooMuch, Unsupported
 
-QUESTION = "What do you see and hear?"
+QUESTION, ANSWER, AGAIN = "What do you see and hear?", "A dog that barks.", "And what is its name?"
 KINDS = ("image", "video", "audio")
 
 
@@ -32,12 +32,14 @@ def rendered_template(templates: ChatTemplates, tokenizer: Tokenizer | None) -> 
     except TooMuch as reason:
         raise Unavailable(f"the chat template was not rendered: {reason}") from None
 
-    def render(content: Any) -> Rendering:
+    def render(*contents: Any) -> Rendering:
+        """The conversation of these messages, question and answer in turn."""
+        messages = [{"role": ("user", "assistant")[i % 2], "content": content} for i, content in enumerate(contents)]
         variables = {
-            "messages": [{"role": "user", "content": content}],
+            "messages": messages,
             "tools": None,
             "documents": None,
-            "add_generation_prompt": True,
+            "add_generation_prompt": len(contents) % 2 == 1,
             **_special_tokens(tokenizer),
         }
         try:
@@ -49,14 +51,37 @@ def rendered_template(templates: ChatTemplates, tokenizer: Tokenizer | None) -> 
         except Unsupported as reason:
             return Rendering(unknown=str(reason))
 
-    question = {"type": "text", "text": QUESTION}
+    question = _part(QUESTION)
     contents = {"words": QUESTION, "text": [question], **{kind: [{"type": kind}, question] for kind in KINDS}}
     renderings: dict[str, Rendering] = {}
     for kind, content in contents.items():
         renderings[kind] = render(content)
         if renderings[kind].endless:  # and so would be the rest
-            break
-    return RenderedTemplate(template=template, renderings=renderings)
+            return RenderedTemplate(template=template, renderings=renderings)
+    words, parts = (QUESTION, ANSWER, AGAIN), ([question], [_part(ANSWER)], [_part(AGAIN)])
+    after = [_between(render(*turns[:2]).text, ANSWER) for turns in (parts, words)]
+    then = [_between(render(*turns).text, ANSWER, AGAIN) for turns in (parts, words)]
+    return RenderedTemplate(
+        template=template,
+        renderings=renderings,
+        after_answer=next((text for text in after if text is not None), None),
+        after_turn=next((text for text in then if text is not None), None),
+    )
+
+
+def _part(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}
+
+
+def _between(prompt: str | None, start: str, end: str | None = None) -> str | None:
+    """What stands between two texts that the prompt has once, or after the first."""
+    if prompt is None or prompt.count(start) != 1 or "{'type'" in prompt:
+        return None
+    _, _, rest = prompt.partition(start)
+    if end is None:
+        return rest
+    found, _, tail = rest.partition(end)
+    return found if tail or rest.endswith(end) else None
 
 
 def _special_tokens(tokenizer: Tokenizer | None) -> Mapping[str, str]:

@@ -11,12 +11,13 @@ from mmdoctor.facts.parts import Embeddings
 from mmdoctor.facts.tokenizer import AddedToken, ChatTemplate, ChatTemplates, Tokenizer
 from mmdoctor.finding import Edit, Problem, Severity
 from mmdoctor.location import Location
+from mmdoctor.probes.templates.rendering import rendered_template
 from mmdoctor.testing import fires, reading, silent
 from mmdoctor_checks.drift.eos_and_padding_settings import eos_and_padding_settings
 from tests.architectures.made import config, tensor
 
 QWEN = {"<|endoftext|>": 100, "<|im_start|>": 101, "<|im_end|>": 102, "<|image_pad|>": 103, "<|vision_end|>": 104}
-CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|vision_end|><|im_end|>\n{% endfor %}"
+CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n<|vision_end|>{{ m.content }}<|im_end|>\n{% endfor %}"
 GEMMA = {"<pad>": 0, "<eos>": 1, "<bos>": 2, "<start_of_turn>": 105, "<end_of_turn>": 106}
 TURNS = "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ m.content }}<end_of_turn>\n{% endfor %}"
 
@@ -52,7 +53,8 @@ def _facts(
     copies = (ChatTemplate(at=Location(file="chat_template.jinja"), text=template),) if template else ()
     table = Embeddings(embedding=tensor("model.embed_tokens.weight", (rows, 64)))
     templates = ChatTemplates(copies=copies)
-    return model, tokenizer, Documents(by_file=documents), templates, expectations(model), table
+    rendered = rendered_template(templates, tokenizer) if template else None
+    return model, tokenizer, Documents(by_file=documents), templates, rendered, expectations(model), table
 
 
 def _one(*facts: object) -> Problem:
@@ -125,7 +127,7 @@ def test_code_of_the_artefact_may_stop_by_itself() -> None:
 
 
 def test_the_template_may_say_eos_token() -> None:
-    tokens, template = {"<s>": 1, "</s>": 2}, "{{ bos_token }}[INST]{{ x }}[/INST]{{ y + eos_token }}"
+    tokens, template = {"<s>": 1, "</s>": 2}, "{% for m in messages %}[/INST]{{ m.content + eos_token }}{% endfor %}"
     named = {"eos_token": "</s>", "bos_token": "<s>"}
 
     _silent(*_facts(tokens, template, {"eos_token_id": 2}, model_type="mistral3", named=named))
@@ -136,7 +138,10 @@ def test_the_template_may_say_eos_token() -> None:
 
 def test_phi_3_closes_turns_with_one_token_and_texts_with_another() -> None:
     tokens = {"<|endoftext|>": 100, "<|assistant|>": 101, "<|end|>": 107}
-    template = "<|assistant|>\n{{ content }}<|end|>\n{% if not add_generation_prompt %}{{ eos_token }}{% endif %}"
+    template = (
+        "{% for m in messages %}<|assistant|>\n{{ m.content }}<|end|>\n{% endfor %}"
+        "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}"
+    )
     named = {"eos_token": "<|endoftext|>"}
 
     assert (
@@ -144,6 +149,23 @@ def test_phi_3_closes_turns_with_one_token_and_texts_with_another() -> None:
         in _one(*_facts(tokens, template, {"eos_token_id": 100}, model_type="phi3", named=named)).message
     )
     _silent(*_facts(tokens, template, {"eos_token_id": [100, 107]}, model_type="phi3", named=named))
+
+
+def test_glm_stops_where_the_next_turn_begins() -> None:
+    tokens = {"<|endoftext|>": 100, "<|user|>": 101, "<|assistant|>": 102}
+    template = "[gMASK]{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}{% endfor %}"
+    named = {"eos_token": "<|endoftext|>"}
+
+    problem = _one(*_facts(tokens, template, {"eos_token_id": 100}, model_type="glm4v", named=named))
+
+    assert "'<|user|>' (id 101)" in problem.message
+    _silent(*_facts(tokens, template, {"eos_token_id": [100, 101]}, model_type="glm4v", named=named))
+
+
+def test_a_template_that_cannot_be_rendered_is_read_for_the_tokens_that_it_names() -> None:
+    unknown = CHATML + "{{ strange_function(1) }}{% include 'x' %}"
+
+    assert "'<|im_end|>'" in _one(*_facts(QWEN, unknown, {"eos_token_id": 100}, named=IM_END)).message
 
 
 @pytest.mark.parametrize(
