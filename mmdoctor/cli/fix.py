@@ -27,7 +27,7 @@ def fix(
         str, typer.Option(help="auto (the default), always or never.", show_default=False, metavar="WHEN")
     ] = "auto",
 ) -> None:
-    """Show the changes that would settle a model's findings, or make them.
+    """Show or make the changes that settle findings.
 
     Weights are never changed: only configuration files, indexes and file names are. The files as they were are kept in
     .mmdoctor-backup. Exit codes: 0 nothing is left to settle; 1 changes are shown and not made, or errors and warnings

@@ -40,7 +40,11 @@ def _complete(source: Source) -> list[FileEntry]:
         match = SHARD.fullmatch(entry.name)
         if match and entry.kind in WEIGHT_KINDS and match["rest"] in _SUFFIXES:
             sets.setdefault((match["rest"], match["stem"], match["count"]), []).append(entry)
-    whole = {key: entries for key, entries in sets.items() if not shards_missing(e.name for e in entries)}
+    whole = {
+        key: entries
+        for key, entries in sets.items()
+        if len(entries) >= int(key[2]) and not shards_missing(e.name for e in entries)
+    }
     for suffix in _SUFFIXES:
         found = [entries for key, entries in whole.items() if key[0] == suffix]
         if len(found) > 1:

@@ -73,7 +73,7 @@ def test_warns_of_a_rate_that_no_published_model_has(rate: int, heard: str) -> N
     assert heard in problem.message
 
 
-def test_an_extractor_that_many_models_share_may_have_any_rate() -> None:
+def test_silent_on_any_rate_of_an_extractor_that_many_models_share() -> None:
     settings = audio_processor(
         Documents(
             by_file={
